@@ -1,0 +1,3 @@
+module sepiola
+
+go 1.26.8
