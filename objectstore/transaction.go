@@ -13,33 +13,32 @@ type OpKind uint32
 // Truncate and the setters of attributes and omap, as in Ceph; the others fail
 // on an object that does not exist.
 const (
-	OpNop          OpKind = 0
-	OpCreate       OpKind = 7
-	OpTouch        OpKind = 9
-	OpWrite        OpKind = 10
-	OpZero         OpKind = 11
-	OpTruncate     OpKind = 12
-	OpRemove       OpKind = 13
-	OpSetAttr      OpKind = 14
-	OpSetAttrs     OpKind = 15
-	OpRmAttr       OpKind = 16
-	OpClone        OpKind = 17
-	OpCloneRange   OpKind = 30
-	OpMkColl       OpKind = 20
-	OpRmColl       OpKind = 21
-	OpRmAttrs      OpKind = 28
-	OpOmapClear    OpKind = 31
-	OpOmapSet      OpKind = 32
-	OpOmapRm       OpKind = 33
-	OpOmapHeader   OpKind = 34
-	OpSplitColl    OpKind = 36
-	OpOmapRmRange  OpKind = 37
-	OpMoveRename   OpKind = 38
-	OpAllocHint    OpKind = 39
-	OpCollHint     OpKind = 40
-	OpTryRename    OpKind = 41
-	OpMergeColl    OpKind = 42
-	opKindSentinel OpKind = 43
+	OpNop         OpKind = 0
+	OpCreate      OpKind = 7
+	OpTouch       OpKind = 9
+	OpWrite       OpKind = 10
+	OpZero        OpKind = 11
+	OpTruncate    OpKind = 12
+	OpRemove      OpKind = 13
+	OpSetAttr     OpKind = 14
+	OpSetAttrs    OpKind = 15
+	OpRmAttr      OpKind = 16
+	OpClone       OpKind = 17
+	OpCloneRange  OpKind = 30
+	OpMkColl      OpKind = 20
+	OpRmColl      OpKind = 21
+	OpRmAttrs     OpKind = 28
+	OpOmapClear   OpKind = 31
+	OpOmapSet     OpKind = 32
+	OpOmapRm      OpKind = 33
+	OpOmapHeader  OpKind = 34
+	OpSplitColl   OpKind = 36
+	OpOmapRmRange OpKind = 37
+	OpMoveRename  OpKind = 38
+	OpAllocHint   OpKind = 39
+	OpCollHint    OpKind = 40
+	OpTryRename   OpKind = 41
+	OpMergeColl   OpKind = 43
 )
 
 // Op is one step. Which fields count depends on Kind; see the methods of
