@@ -1,0 +1,236 @@
+// Package adminsocket serves a daemon's admin socket: commands over a Unix
+// socket, as "ceph daemon SOCKET COMMAND" sends them.
+//
+// The exchange is that of src/common/admin_socket.cc in Ceph 16: the client
+// writes a command as JSON, ended by a zero byte or a newline, and reads a
+// 32-bit big-endian length and as many bytes of answer. One connection carries
+// one command. An error is answered as text "ERROR: ...".
+package adminsocket
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"sepiola/command"
+	"sepiola/config"
+)
+
+// Handler carries out a command. The result is marshalled as JSON with
+// indentation, unless it is a []byte or json.RawMessage, which goes out as is.
+type Handler func(command.Args) (any, error)
+
+// Server answers on one socket. Its commands can also be carried out by
+// [Server.Call], for "ceph tell".
+type Server struct {
+	log hclog.Logger
+
+	mu       sync.Mutex
+	handlers map[string]entry
+	listener net.Listener
+	path     string
+	wg       sync.WaitGroup
+}
+
+type entry struct {
+	spec command.Spec
+	fn   Handler
+}
+
+// ErrUnknown is returned for a command that was not registered; Ceph's EINVAL.
+var ErrUnknown = errors.New("unknown command")
+
+// Limits of one exchange.
+const (
+	commandBytesMax   = 64 << 10
+	exchangeTimeout   = 30 * time.Second
+	connectionsAtOnce = 16
+)
+
+// New returns a server with the commands every daemon has: help, version and
+// those of the configuration.
+func New(log hclog.Logger, conf *config.Config) *Server {
+	s := &Server{log: log, handlers: map[string]entry{}}
+	s.Register("help", "list available commands", s.help)
+	s.Register("get_command_descriptions", "list available commands", s.descriptions)
+	s.registerVersion()
+	s.registerConfig(conf)
+	return s
+}
+
+// Register adds a command by its signature ("config get name=var,type=CephString").
+// A second one of the same prefix replaces the first.
+func (s *Server) Register(sig, help string, fn Handler) {
+	spec := command.Spec{Sig: sig, Help: help}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handlers[spec.Prefix()] = entry{spec, fn}
+}
+
+// Specs returns the registered commands, sorted by prefix.
+func (s *Server) Specs() []command.Spec {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []command.Spec
+	for _, e := range s.handlers {
+		out = append(out, e.spec)
+	}
+	slices.SortFunc(out, func(a, b command.Spec) int { return strings.Compare(a.Prefix(), b.Prefix()) })
+	return out
+}
+
+func (s *Server) help(command.Args) (any, error) {
+	out := map[string]string{}
+	for _, spec := range s.Specs() {
+		out[spec.Prefix()] = spec.Help
+	}
+	return out, nil
+}
+
+func (s *Server) descriptions(command.Args) (any, error) {
+	return command.Descriptions(s.Specs()), nil
+}
+
+// Call carries out one command.
+func (s *Server) Call(args command.Args) ([]byte, error) {
+	s.mu.Lock()
+	e, ok := s.handlers[args.Prefix()]
+	s.mu.Unlock()
+	if !ok {
+		return nil, fmt.Errorf("%w %q; \"help\" lists those there are", ErrUnknown, args.Prefix())
+	}
+	if err := e.spec.Check(args); err != nil {
+		return nil, err
+	}
+	out, err := e.fn(args)
+	if err != nil {
+		return nil, err
+	}
+	return render(out, args.Format())
+}
+
+func render(out any, format string) ([]byte, error) {
+	switch v := out.(type) {
+	case nil:
+		return nil, nil
+	case []byte:
+		return v, nil
+	case json.RawMessage:
+		return v, nil
+	}
+	if format == "json" {
+		return json.Marshal(out)
+	}
+	b, err := json.MarshalIndent(out, "", "    ")
+	return append(b, '\n'), err
+}
+
+// Listen starts answering at path. A socket left behind by a process that died is
+// replaced; one that answers is an error.
+func (s *Server) Listen(path string) error {
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return fmt.Errorf("admin socket %s: another daemon answers there; stop it first or set \"admin socket\"", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("admin socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("admin socket: %w", err)
+	}
+	s.listener, s.path = l, path
+	s.wg.Add(1)
+	go s.serve(l)
+	return nil
+}
+
+// Close stops answering and removes the socket.
+func (s *Server) Close() {
+	if s.listener != nil {
+		s.listener.Close() // also unlinks the path
+		s.wg.Wait()
+	}
+}
+
+func (s *Server) serve(l net.Listener) {
+	defer s.wg.Done()
+	slots := make(chan struct{}, connectionsAtOnce)
+	for {
+		c, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			s.log.Warn("admin socket: accept", "error", err)
+			time.Sleep(100 * time.Millisecond) // out of descriptors, most likely
+			continue
+		}
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots }()
+			defer c.Close()
+			if err := s.exchange(c); err != nil {
+				s.log.Debug("admin socket", "error", err)
+			}
+		}()
+	}
+}
+
+func (s *Server) exchange(c net.Conn) error {
+	if err := c.SetDeadline(time.Now().Add(exchangeTimeout)); err != nil {
+		return err
+	}
+	line, err := readCommand(c)
+	if err != nil {
+		return err
+	}
+	answer, err := s.answer(line)
+	if err != nil {
+		answer = []byte("ERROR: " + err.Error() + "\n")
+	}
+	// The command may have taken its time; writing the answer gets its own.
+	if err := c.SetDeadline(time.Now().Add(exchangeTimeout)); err != nil {
+		return err
+	}
+	out := binary.BigEndian.AppendUint32(nil, uint32(len(answer)))
+	_, err = c.Write(append(out, answer...))
+	return err
+}
+
+func (s *Server) answer(line string) ([]byte, error) {
+	if !strings.HasPrefix(line, "{") { // a bare command word
+		return s.Call(command.Args{"prefix": line})
+	}
+	args, err := command.Parse([]string{line})
+	if err != nil {
+		return nil, err
+	}
+	return s.Call(args)
+}
+
+func readCommand(r io.Reader) (string, error) {
+	var line []byte
+	buf := make([]byte, 4096)
+	for len(line) < commandBytesMax {
+		n, err := r.Read(buf)
+		line = append(line, buf[:n]...)
+		if i := slices.IndexFunc(line, func(b byte) bool { return b == 0 || b == '\n' }); i >= 0 {
+			return string(line[:i]), nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("reading command: %w", err)
+		}
+	}
+	return "", fmt.Errorf("command longer than %d bytes", commandBytesMax)
+}

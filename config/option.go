@@ -1,0 +1,222 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sepiola/entity"
+)
+
+// Type is the type of an option's value.
+type Type int
+
+// The types of values.
+const (
+	Str   Type = iota
+	Int        // 64-bit integer
+	Uint       // 64-bit integer, not negative
+	Size       // bytes, with the suffixes K M G T P E (powers of 1024)
+	Float      // floating point
+	Bool       // true false yes no on off 1 0
+	Secs       // a span of time in seconds, possibly with unit
+	UUID       // 8-4-4-4-12
+	Addr       // an address, possibly blank
+	Debug      // level[/memory level], 0 to 20, as in "1/5"
+)
+
+// String returns Ceph's name of the type.
+func (t Type) String() string {
+	return [...]string{"str", "int", "uint", "size", "float", "bool", "secs", "uuid", "addr", "str"}[t]
+}
+
+// Option describes one option.
+type Option struct {
+	Name    string // with underscores
+	Type    Type
+	Default string
+	Desc    string
+	Min     float64 // numbers only; Min = Max = 0 is no bound
+	Max     float64
+	Choices []string // of a Str; empty is any
+	Startup bool     // a change takes effect at the next start only
+}
+
+// Check reports whether v is a value of the option, as a sentence naming what is
+// expected.
+func (o Option) Check(v string) error {
+	n, err := o.number(v)
+	if err != nil {
+		return fmt.Errorf("option %s: %w", o.Name, err)
+	}
+	if (o.Min != 0 || o.Max != 0) && (n < o.Min || n > o.Max) {
+		return fmt.Errorf("option %s: %s is outside [%s, %s]", o.Name, v, trim(o.Min), trim(o.Max))
+	}
+	if len(o.Choices) > 0 && !slices.Contains(o.Choices, v) {
+		return fmt.Errorf("option %s: %q is none of %s", o.Name, v, strings.Join(o.Choices, ", "))
+	}
+	return nil
+}
+
+func trim(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+// number parses v by type; the result is 0 for what is no number.
+func (o Option) number(v string) (n float64, err error) {
+	switch o.Type {
+	case Int:
+		var i int64
+		i, err = strconv.ParseInt(v, 10, 64)
+		n = float64(i)
+	case Uint:
+		var u uint64
+		u, err = strconv.ParseUint(v, 10, 64)
+		n = float64(u)
+	case Size:
+		var u uint64
+		u, err = ParseSize(v)
+		n = float64(u)
+	case Float:
+		n, err = strconv.ParseFloat(v, 64)
+		if err == nil && math.IsNaN(n) {
+			err = fmt.Errorf("%q is not a number", v)
+		}
+	case Bool:
+		_, err = ParseBool(v)
+	case Secs:
+		var d time.Duration
+		d, err = ParseSecs(v)
+		n = d.Seconds()
+	case UUID:
+		if v != "" {
+			_, err = entity.ParseUUID(v)
+		}
+	case Addr:
+		if v != "" && v != "-" {
+			_, err = entity.ParseAddrVec(v)
+		}
+	case Debug:
+		n, err = parseDebug(v)
+	}
+	return n, err
+}
+
+func parseDebug(v string) (float64, error) {
+	level, memory, both := strings.Cut(v, "/")
+	n, err := strconv.ParseUint(strings.TrimSpace(level), 10, 8)
+	if err == nil && both {
+		_, err = strconv.ParseUint(strings.TrimSpace(memory), 10, 8)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a debug level such as 5 or 1/5", v)
+	}
+	return float64(n), nil
+}
+
+// ParseSize reads a number of bytes: "4096", "4K", "128M", "1.5G" with or
+// without "B" or "iB".
+func ParseSize(s string) (uint64, error) {
+	t := strings.TrimSpace(s)
+	t = strings.TrimSuffix(strings.TrimSuffix(t, "B"), "i")
+	shift := 0
+	if n := len(t); n > 0 {
+		if i := strings.IndexByte("KMGTPE", t[n-1]&^0x20); i >= 0 && t[n-1] > '9' {
+			shift, t = 10*(i+1), strings.TrimSpace(t[:n-1])
+		}
+	}
+	if u, err := strconv.ParseUint(t, 10, 64); err == nil && u <= math.MaxUint64>>shift {
+		return u << shift, nil
+	}
+	f, err := strconv.ParseFloat(t, 64)
+	if err != nil || f < 0 || f*float64(uint64(1)<<shift) >= math.MaxInt64 {
+		return 0, fmt.Errorf("%q is not a size such as 4096, 64K or 128M", s)
+	}
+	return uint64(f * float64(uint64(1)<<shift)), nil
+}
+
+// ParseBool reads true, false, yes, no, on, off, 1 or 0.
+func ParseBool(s string) (bool, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "true", "yes", "on", "1":
+		return true, nil
+	case "false", "no", "off", "0":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is neither true nor false", s)
+}
+
+// ParseSecs reads a span of time: seconds as a number, or a number with a unit
+// (ms, s, m, h, d, w).
+func ParseSecs(s string) (time.Duration, error) {
+	t := strings.TrimSpace(s)
+	units := []struct {
+		suffix string
+		unit   time.Duration
+	}{{"ms", time.Millisecond}, {"s", time.Second}, {"m", time.Minute}, {"h", time.Hour},
+		{"d", 24 * time.Hour}, {"w", 7 * 24 * time.Hour}}
+	unit := time.Second
+	for _, u := range units {
+		if rest, ok := strings.CutSuffix(t, u.suffix); ok {
+			t, unit = strings.TrimSpace(rest), u.unit
+			break
+		}
+	}
+	f, err := strconv.ParseFloat(t, 64)
+	if err != nil || math.Abs(f)*float64(unit) >= math.MaxInt64 {
+		return 0, fmt.Errorf("%q is not a span of time such as 20 or 5m", s)
+	}
+	return time.Duration(f * float64(unit)), nil
+}
+
+// Normalize returns an option's name with underscores and in lower case.
+func Normalize(name string) string {
+	f := func(r rune) rune {
+		if r == ' ' || r == '-' {
+			return '_'
+		}
+		return r
+	}
+	return strings.Map(f, strings.Join(strings.Fields(strings.ToLower(name)), " "))
+}
+
+// MonHosts reads the value of "mon host": addresses or [vectors] parted by
+// commas, semicolons or spaces. An address without port gets Ceph's 3300.
+// Host names are not resolved.
+func MonHosts(s string) ([]entity.AddrVec, error) {
+	var out []entity.AddrVec
+	for s = strings.Trim(s, " ,;\t"); s != ""; s = strings.Trim(s, " ,;\t") {
+		end := strings.IndexAny(s, " ,;\t")
+		if s[0] == '[' && !strings.HasPrefix(s, "[:") {
+			if i := strings.Index(s, "]"); i >= 0 {
+				end = i + 1
+				// "[v2:[::1]:3300]" holds a bracket of its own.
+				if i+1 < len(s) && s[i+1] == ':' {
+					if j := strings.Index(s[i+1:], "]"); j >= 0 {
+						end = i + 1 + j + 1
+					}
+				}
+			}
+		}
+		if end < 0 || end > len(s) {
+			end = len(s)
+		}
+		v, err := entity.ParseAddrVec(s[:end])
+		if err != nil {
+			return nil, fmt.Errorf("mon host: %w", err)
+		}
+		for i := range v {
+			if v[i].Port() == 0 {
+				v[i].AddrPort = netip.AddrPortFrom(v[i].Addr(), monPort)
+			}
+		}
+		out = append(out, v)
+		s = s[end:]
+	}
+	return out, nil
+}
+
+// monPort is CEPH_MON_PORT_IANA.
+const monPort = 3300
