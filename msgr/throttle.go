@@ -1,0 +1,133 @@
+package msgr
+
+import "sync"
+
+// Throttle bounds an amount in use. It serves waiters in order of arrival. All
+// methods are safe for concurrent use.
+type Throttle struct {
+	mu      sync.Mutex
+	max     int64
+	inUse   int64
+	waiters []*throttleWaiter
+}
+
+type throttleWaiter struct {
+	n     int64
+	ready chan struct{}
+}
+
+// NewThrottle returns a throttle of max units; max 0 or less means no bound.
+func NewThrottle(max int64) *Throttle { return &Throttle{max: max} }
+
+// admits reports whether n more may be taken now. More than the whole bound is
+// admitted while no more than the bound is in use, since it could never be
+// otherwise.
+func (t *Throttle) admits(n int64) bool {
+	return t.max <= 0 || t.inUse+n <= t.max || n >= t.max && t.inUse <= t.max
+}
+
+// TryGet takes n units if that needs no waiting.
+func (t *Throttle) TryGet(n int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.waiters) > 0 || !t.admits(n) {
+		return false
+	}
+	t.inUse += n
+	return true
+}
+
+// Get takes n units, waiting for them until stop is closed. It reports whether
+// they were taken.
+func (t *Throttle) Get(n int64, stop <-chan struct{}) bool {
+	t.mu.Lock()
+	if len(t.waiters) == 0 && t.admits(n) {
+		t.inUse += n
+		t.mu.Unlock()
+		return true
+	}
+	w := &throttleWaiter{n: n, ready: make(chan struct{})}
+	t.waiters = append(t.waiters, w)
+	t.mu.Unlock()
+	select {
+	case <-w.ready:
+		return true
+	case <-stop:
+		return t.abandon(w)
+	}
+}
+
+// abandon takes w out of the queue, and reports whether it had been served
+// already.
+func (t *Throttle) abandon(w *throttleWaiter) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, o := range t.waiters {
+		if o == w {
+			t.waiters = append(t.waiters[:i], t.waiters[i+1:]...)
+			t.serve()
+			return false
+		}
+	}
+	return true
+}
+
+// Put gives n units back.
+func (t *Throttle) Put(n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.inUse -= n
+	t.serve()
+}
+
+func (t *Throttle) serve() {
+	for len(t.waiters) > 0 && t.admits(t.waiters[0].n) {
+		w := t.waiters[0]
+		t.waiters[0] = nil
+		t.waiters = t.waiters[1:]
+		t.inUse += w.n
+		close(w.ready)
+	}
+}
+
+// InUse returns the units taken and not given back.
+func (t *Throttle) InUse() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.inUse
+}
+
+// Max returns the bound.
+func (t *Throttle) Max() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.max
+}
+
+// SetMax changes the bound; waiters that fit the new one go on.
+func (t *Throttle) SetMax(max int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.max = max
+	t.serve()
+}
+
+// budget is a received message's share of the throttles it came under.
+type budget struct {
+	held                      bool
+	size                      int64
+	bytes, messages, dispatch *Throttle
+}
+
+func (b *budget) release() {
+	if b.bytes != nil {
+		b.bytes.Put(b.size)
+	}
+	if b.messages != nil {
+		b.messages.Put(1)
+	}
+	if b.dispatch != nil {
+		b.dispatch.Put(b.size)
+	}
+	*b = budget{held: b.held}
+}
