@@ -1,7 +1,10 @@
 package objectstore
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"strings"
 
 	"sepiola/entity"
 	"sepiola/object"
@@ -17,6 +20,9 @@ var (
 	ErrNoSpace    = errors.New("no space left")                // ENOSPC
 	ErrNameTooBig = errors.New("name too long")                // ENAMETOOLONG
 	ErrClosed     = errors.New("store is closed")
+	ErrExists     = errors.New("exists already")   // EEXIST
+	ErrNotEmpty   = errors.New("is not empty")     // ENOTEMPTY
+	ErrInvalid    = errors.New("invalid argument") // EINVAL
 	// ErrInUse is returned by Mount when another process owns the store.
 	ErrInUse = errors.New("store is in use by another process")
 )
@@ -163,20 +169,63 @@ func (c Coll) String() string {
 	return c.PG.String() + "_head"
 }
 
-// Encode appends coll_t, version 2.
+// Encode appends coll_t: version 2, or for a temporary collection version 3.
 func (c Coll) Encode(e *wire.Encoder) {
+	if c.Kind == CollPGTemp {
+		e.U8(3)
+		e.String(c.String())
+		return
+	}
 	e.U8(2)
 	e.U8(uint8(c.Kind))
 	c.PG.Encode(e)
-	e.U64(0) // removal sequence of a kind no longer in use
+	e.U64(uint64(object.NoSnap)) // a field no longer in use
 }
 
-// DecodeColl reads coll_t, version 2.
+// DecodeColl reads coll_t, versions 2 and 3.
 func DecodeColl(d *wire.Decoder) Coll {
-	if v := d.U8(); d.Err() == nil && v != 2 {
+	switch v := d.U8(); v {
+	case 2:
+	case 3:
+		c, err := ParseColl(d.String())
+		if err != nil {
+			d.Fail("%v", err)
+		}
+		return c
+	default:
 		d.Fail("collection id of version %d", v)
+		return Coll{}
 	}
 	c := Coll{Kind: CollKind(d.U8()), PG: object.DecodeSPGID(d)}
 	d.Skip(8)
+	switch c.Kind {
+	case CollPG, CollPGTemp:
+	case CollMeta:
+		c = Meta // the PG id of this kind means nothing
+	default:
+		d.Fail("collection of kind %d", c.Kind)
+	}
 	return c
+}
+
+// Compare orders collections by kind, then PG, then shard (coll_t::operator<).
+func (c Coll) Compare(o Coll) int {
+	return cmp.Or(cmp.Compare(c.Kind, o.Kind), c.PG.PGID.Compare(o.PG.PGID), cmp.Compare(c.PG.Shard, o.PG.Shard))
+}
+
+// ParseColl reads what [Coll.String] wrote.
+func ParseColl(s string) (Coll, error) {
+	if s == "meta" {
+		return Meta, nil
+	}
+	kind, pg := CollPG, ""
+	if p, ok := strings.CutSuffix(s, "_head"); ok {
+		pg = p
+	} else if p, ok := strings.CutSuffix(s, "_TEMP"); ok {
+		kind, pg = CollPGTemp, p
+	} else {
+		return Coll{}, fmt.Errorf("%q is not a collection's name", s)
+	}
+	id, err := object.ParseSPGID(pg)
+	return Coll{Kind: kind, PG: id}, err
 }

@@ -10,8 +10,9 @@ import (
 type OpKind uint32
 
 // The steps of a transaction. Creating is implied by Touch, Write, Zero,
-// Truncate and the setters of attributes and omap, as in Ceph; the others fail
-// on an object that does not exist.
+// Truncate, AllocHint and the setters of attributes and omap. On an object that
+// does not exist Remove, RmAttrs, OmapClear and TryRename do nothing; the others
+// fail with [ErrNotFound].
 const (
 	OpNop         OpKind = 0
 	OpCreate      OpKind = 7
@@ -58,7 +59,7 @@ type Op struct {
 	Keys      []string          // OmapRm
 	Bits      uint32            // MkColl, SplitColl, MergeColl: significant bits of the hash
 	Seed      uint32            // SplitColl: the new collection's PG seed
-	Hint      AllocHint
+	Hint      AllocHint         // AllocHint; of CollHint, Flags is the kind of hint and Data the hint
 }
 
 // AllocHint is what a client expects of an object.
@@ -69,13 +70,20 @@ type AllocHint struct {
 
 // Transaction is a list of steps that a store applies all or not at all. The
 // zero value is empty and ready. It may touch several collections.
-type Transaction struct{ Ops []Op }
+type Transaction struct {
+	Ops []Op
+	// Fadvise are the CEPH_OSD_OP_FLAG_FADVISE_* hints of the writes.
+	Fadvise uint32
+}
 
 // Empty reports whether there is nothing to do.
 func (t *Transaction) Empty() bool { return len(t.Ops) == 0 }
 
 // Append adds the steps of o after those of t.
-func (t *Transaction) Append(o *Transaction) { t.Ops = append(t.Ops, o.Ops...) }
+func (t *Transaction) Append(o *Transaction) {
+	t.Ops = append(t.Ops, o.Ops...)
+	t.Fadvise |= o.Fadvise
+}
 
 func (t *Transaction) add(op Op) { t.Ops = append(t.Ops, op) }
 
@@ -122,12 +130,14 @@ func (t *Transaction) RmAttr(c Coll, o object.GID, name string) {
 // RmAttrs removes all attributes.
 func (t *Transaction) RmAttrs(c Coll, o object.GID) { t.add(Op{Kind: OpRmAttrs, Coll: c, Object: o}) }
 
-// Clone makes dst an equal copy of src: data, attributes and omap.
+// Clone makes dst an equal copy of src: data, attributes and omap. A dst that
+// exists is replaced.
 func (t *Transaction) Clone(c Coll, src, dst object.GID) {
 	t.add(Op{Kind: OpClone, Coll: c, Object: src, DstObject: dst})
 }
 
-// CloneRange copies n bytes of src from off to dst at dstOff.
+// CloneRange copies n bytes of src from off, all within src, to dst at dstOff,
+// creating dst if there is none.
 func (t *Transaction) CloneRange(c Coll, src, dst object.GID, off, n, dstOff uint64) {
 	t.add(Op{Kind: OpCloneRange, Coll: c, Object: src, DstObject: dst, Off: off, Len: n, DstOff: dstOff})
 }
@@ -174,13 +184,13 @@ func (t *Transaction) MergeColl(c, dst Coll, bits uint32) {
 	t.add(Op{Kind: OpMergeColl, Coll: c, DstColl: dst, Bits: bits})
 }
 
-// MoveRename moves an object to another collection or name.
+// MoveRename moves an object to another collection or name, which must be free.
 func (t *Transaction) MoveRename(c Coll, o object.GID, dst Coll, dstObject object.GID) {
 	t.add(Op{Kind: OpMoveRename, Coll: c, Object: o, DstColl: dst, DstObject: dstObject})
 }
 
 // TryRename renames within a collection; it is no error if there is no such
-// object.
+// object. The new name must be free.
 func (t *Transaction) TryRename(c Coll, o, dst object.GID) {
 	t.add(Op{Kind: OpTryRename, Coll: c, Object: o, DstColl: c, DstObject: dst})
 }
