@@ -1,38 +1,7 @@
 package crush
 
-import "sepiola/wire"
-
-// Decode reads a map up to the end of d (the tail is optional, so a map is
-// always the last thing in its blob). Check d.Err.
-func Decode(d *wire.Decoder) *Map { return New() }
-
-// DecodeMap reads a map that takes all of p.
-func DecodeMap(p []byte) (*Map, error) { return New(), nil }
-
-// Encode appends the binary form.
-func (m *Map) Encode(e *wire.Encoder) {}
-
-// EncodeMap returns the binary form.
-func (m *Map) EncodeMap() []byte { return nil }
-
 // Validate names the first fault of the map, nil if it is sound.
 func (m *Map) Validate() error { return nil }
-
-// Workspace is memory for mappings, reused from one to the next.
-type Workspace struct{}
-
-// DoRule maps x by the rule to up to numRep devices. weights are the devices'
-// reweights (One: in, 0: out) by id; a device beyond them is out. chooseArgs
-// is the pool whose weight sets apply, falling back to the default sets. indep
-// rules leave ItemNone where no device was found. An unknown rule gives nil.
-func (m *Map) DoRule(rule int, x int32, numRep int, weights []uint32, chooseArgs int64) []int32 {
-	return nil
-}
-
-// DoRuleIn is DoRule without allocation: the result is appended to out.
-func (m *Map) DoRuleIn(ws *Workspace, out []int32, rule int, x int32, numRep int, weights []uint32, chooseArgs int64) []int32 {
-	return out
-}
 
 // NewDefault returns the map of a fresh Ceph 16 cluster.
 func NewDefault() *Map { return New() }
