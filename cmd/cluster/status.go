@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// statusTimeout bounds how long status waits for a monitor.
+const statusTimeout = 3 * time.Second
+
+// daemonStatus is a row of the table.
+type daemonStatus struct {
+	Name  string `json:"name"`
+	PID   int    `json:"pid"`
+	State string `json:"state"`
+}
+
+func status(ctx context.Context, f *flags) error {
+	c, err := load(f.dir)
+	if err != nil {
+		return err
+	}
+	var rows []daemonStatus
+	running := 0
+	for _, name := range c.daemons() {
+		row := daemonStatus{name, c.pid(name), "stopped"}
+		if row.PID != 0 {
+			row.State = "running"
+			running++
+		}
+		rows = append(rows, row)
+	}
+	var st clusterStatus
+	var stErr error
+	if running > 0 {
+		st, stErr = c.ask(ctx)
+	}
+	if f.format == "json" {
+		return printStatusJSON(rows, st)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "DAEMON\tPID\tSTATE")
+	for _, r := range rows {
+		pid := "-"
+		if r.PID != 0 {
+			pid = fmt.Sprint(r.PID)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Name, pid, r.State)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	switch {
+	case running == 0:
+	case stErr != nil:
+		fmt.Println("the monitor does not answer:", stErr)
+	default:
+		fmt.Printf("%s; %d PGs: %s\n", st.Health.Status, st.PGMap.NumPGs, st.stateText())
+	}
+	return nil
+}
+
+func printStatusJSON(rows []daemonStatus, st clusterStatus) error {
+	b, err := json.MarshalIndent(map[string]any{
+		"daemons": rows, "health": st.Health.Status, "num_pgs": st.PGMap.NumPGs, "pgs_by_state": st.states(),
+	}, "", "    ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(string(b))
+	return err
+}
+
+func (c *cluster) ask(ctx context.Context) (clusterStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	a, err := dial(ctx, c)
+	if err != nil {
+		return clusterStatus{}, err
+	}
+	defer a.close()
+	return a.status(ctx)
+}
+
+// progress tells a terminal how far a start has come, and anything else nothing.
+type progress struct {
+	bar *progressbar.ProgressBar
+	tty bool
+}
+
+func newProgress() *progress { return &progress{tty: term.IsTerminal(int(os.Stderr.Fd()))} }
+
+func (p *progress) say(what string) {
+	if p.tty {
+		fmt.Fprintf(os.Stderr, "\r\x1b[K%s ...", what)
+	}
+}
+
+// pgs shows how many PGs are active+clean.
+func (p *progress) pgs(st clusterStatus) {
+	if !p.tty || st.PGMap.NumPGs == 0 {
+		return
+	}
+	if p.bar == nil || p.bar.GetMax() != st.PGMap.NumPGs {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+		p.bar = progressbar.NewOptions(st.PGMap.NumPGs, progressbar.OptionSetWriter(os.Stderr),
+			progressbar.OptionSetDescription("PGs active+clean"), progressbar.OptionShowCount(),
+			progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false))
+	}
+	// The bar only draws; that it cannot draw is no reason to fail.
+	_ = p.bar.Set(st.cleanPGs())
+}
+
+func (p *progress) done() {
+	if p.tty {
+		fmt.Fprint(os.Stderr, "\r"+strings.Repeat(" ", 78)+"\r")
+	}
+}
