@@ -70,3 +70,51 @@ func ParseProfile(name string) (Profile, error) {
 	}
 	return "", fmt.Errorf("unknown tunables profile %q", name)
 }
+
+// namedTunable is a tunable by its name in the text form and in commands.
+type namedTunable struct {
+	name  string
+	value int32
+}
+
+// named lists the tunables in the order of the text form. Ceph prints them
+// as signed numbers.
+func (t Tunables) named() []namedTunable {
+	return []namedTunable{
+		{"choose_local_tries", int32(t.ChooseLocalTries)},
+		{"choose_local_fallback_tries", int32(t.ChooseLocalFallbackTries)},
+		{"choose_total_tries", int32(t.ChooseTotalTries)},
+		{"chooseleaf_descend_once", int32(t.ChooseLeafDescendOnce)},
+		{"chooseleaf_vary_r", int32(t.ChooseLeafVaryR)},
+		{"chooseleaf_stable", int32(t.ChooseLeafStable)},
+		{"straw_calc_version", int32(t.StrawCalcVersion)},
+		{"allowed_bucket_algs", int32(t.AllowedBucketAlgs)},
+	}
+}
+
+// SetTunable changes one tunable by its name in the text form; it is false if
+// there is none of that name. Values that do not fit are cut off as in Ceph.
+func (m *Map) SetTunable(name string, value int32) bool {
+	t := &m.Tunables
+	switch name {
+	case "choose_local_tries":
+		t.ChooseLocalTries = uint32(value)
+	case "choose_local_fallback_tries":
+		t.ChooseLocalFallbackTries = uint32(value)
+	case "choose_total_tries":
+		t.ChooseTotalTries = uint32(value)
+	case "chooseleaf_descend_once":
+		t.ChooseLeafDescendOnce = uint32(value)
+	case "chooseleaf_vary_r":
+		t.ChooseLeafVaryR = uint8(value)
+	case "chooseleaf_stable":
+		t.ChooseLeafStable = uint8(value)
+	case "straw_calc_version":
+		t.StrawCalcVersion = uint8(value)
+	case "allowed_bucket_algs":
+		t.AllowedBucketAlgs = uint32(value)
+	default:
+		return false
+	}
+	return true
+}
