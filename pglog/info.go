@@ -275,10 +275,6 @@ func (i *Info) String() string {
 	return b.String()
 }
 
-// zeroID is a default-constructed hobject_t as Ceph encodes it, which an
-// [object.ID] cannot hold apart from object.Min.
-func encodeZeroID(e *wire.Encoder) { object.ID{Pool: object.PoolMin}.Encode(e) }
-
 // Encode appends pg_info_t, version 32.
 func (i *Info) Encode(e *wire.Encoder) {
 	m := e.Begin(32, 26)
@@ -286,7 +282,7 @@ func (i *Info) Encode(e *wire.Encoder) {
 	i.LastUpdate.Encode(e)
 	i.LastComplete.Encode(e)
 	i.LogTail.Encode(e)
-	encodeZeroID(e) // once LastBackfill in another order
+	object.Min.Encode(e) // once LastBackfill in another order
 	i.Stats.Encode(e)
 	i.History.Encode(e)
 	i.PurgedSnaps.Encode(e)
