@@ -233,3 +233,33 @@ func seconds(t time.Time) string {
 	}
 	return fmt.Sprintf("%d.%06d", t.Unix(), t.Nanosecond()/1000)
 }
+
+// Timespan formats a duration as Ceph prints ages: one unit, at least two of
+// it ("90s", "17m", "3d"), fractions below two seconds (ceph::timespan_str).
+func Timespan(d time.Duration) string {
+	if d < 2*time.Second {
+		return Float(float64(float32(d.Seconds())), 6) + "s"
+	}
+	n := int64(d / time.Second)
+	for _, u := range []struct {
+		below, div int64
+		name       string
+	}{
+		{120, 60, "s"}, {120, 60, "m"}, {48, 24, "h"},
+	} {
+		if n < u.below {
+			return strconv.FormatInt(n, 10) + u.name
+		}
+		n /= u.div
+	}
+	switch days := n; {
+	case days < 14:
+		return strconv.FormatInt(days, 10) + "d"
+	case days/7 < 12:
+		return strconv.FormatInt(days/7, 10) + "w"
+	case days/30 < 24:
+		return strconv.FormatInt(days/30, 10) + "M"
+	default:
+		return strconv.FormatInt(days/365, 10) + "y"
+	}
+}

@@ -86,3 +86,17 @@ func TestStamp(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Ages are cut to one unit that still tells something.
+func TestTimespan(t *testing.T) {
+	const day = 24 * time.Hour
+	for d, want := range map[time.Duration]string{
+		0: "0s", 1500 * time.Millisecond: "1.5s", 2 * time.Second: "2s", 119 * time.Second: "119s",
+		120 * time.Second: "2m", 119 * time.Minute: "119m", 2 * time.Hour: "2h", 47 * time.Hour: "47h",
+		2 * day: "2d", 13 * day: "13d", 14 * day: "2w", 83 * day: "11w", 84 * day: "2M", 719 * day: "23M", 730 * day: "2y",
+	} {
+		if got := Timespan(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
