@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"sepiola/crush"
 	"sepiola/entity"
@@ -266,15 +267,8 @@ func (m *Map) applyMappings(inc *Incremental) {
 }
 
 func (m *Map) applyRest(inc *Incremental) {
-	// An address that is blocked already keeps its time: Ceph inserts into a map.
-	for a, until := range inc.NewBlocklist {
-		if _, ok := m.Blocklist[a]; !ok {
-			m.Blocklist[a] = until
-		}
-	}
-	for _, a := range inc.OldBlocklist {
-		delete(m.Blocklist, a)
-	}
+	addAddrs(m.Blocklist, inc.NewBlocklist, inc.OldBlocklist)
+	addAddrs(m.RangeBlocklist, inc.NewRangeBlocklist, inc.OldRangeBlocklist)
 	setOrDelete(m.CrushNodeFlags, inc.NewCrushNodeFlags)
 	setOrDelete(m.DeviceClassFlags, inc.NewDeviceClassFlags)
 	m.ClusterSnapshot, m.ClusterSnapshotEpoch = inc.ClusterSnapshot, 0
@@ -303,6 +297,19 @@ func (m *Map) applyRest(inc *Incremental) {
 		m.DegradedStretchMode = inc.NewDegradedStretchMode
 		m.RecoveringStretchMode = inc.NewRecoveringStretchMode
 		m.StretchModeBucket = inc.NewStretchModeBucket
+	}
+}
+
+// addAddrs adds entries to a blocklist and takes others off. An address that is
+// blocked already keeps its time, as it does where Ceph inserts into a map.
+func addAddrs(m, add map[entity.Addr]time.Time, del []entity.Addr) {
+	for a, until := range add {
+		if _, ok := m[a]; !ok {
+			m[a] = until
+		}
+	}
+	for _, a := range del {
+		delete(m, a)
 	}
 }
 

@@ -113,7 +113,10 @@ func (m *Map) encodeClient(e *wire.Encoder) {
 // encodeOSDOnly appends the part that daemons read and clients pass over.
 func (m *Map) encodeOSDOnly(e *wire.Encoder) {
 	version := uint8(9)
-	if m.StretchModeEnabled {
+	switch {
+	case len(m.RangeBlocklist) > 0:
+		version = 11
+	case m.StretchModeEnabled:
 		version = 10
 	}
 	mark := e.Begin(version, 1)
@@ -140,6 +143,9 @@ func (m *Map) encodeOSDOnly(e *wire.Encoder) {
 		e.U32(m.DegradedStretchMode)
 		e.U32(m.RecoveringStretchMode)
 		e.I32(m.StretchModeBucket)
+	}
+	if version >= 11 {
+		encodeBlocklist(e, m.RangeBlocklist)
 	}
 	e.End(mark)
 }
@@ -297,7 +303,7 @@ func decodeCrush(d *wire.Decoder, p []byte) *crush.Map {
 }
 
 func (m *Map) decodeOSDOnly(d *wire.Decoder) {
-	s := d.Begin(10)
+	s := d.Begin(11)
 	if d.Err() == nil && s.Version < 7 {
 		d.Fail("OSD part of version %d", s.Version)
 	}
@@ -329,6 +335,9 @@ func (m *Map) decodeOSDOnly(d *wire.Decoder) {
 		m.DegradedStretchMode = d.U32()
 		m.RecoveringStretchMode = d.U32()
 		m.StretchModeBucket = d.I32()
+	}
+	if s.Version >= 11 {
+		m.RangeBlocklist = decodeBlocklist(d)
 	}
 	d.End(s)
 }

@@ -85,6 +85,11 @@ func (m *Map) DumpJSON(w *jsonfmt.Writer) {
 		w.Time(BlocklistString(a), m.Blocklist[a])
 	}
 	w.Close()
+	w.OpenObject("range_blocklist")
+	for _, a := range slices.SortedFunc(maps.Keys(m.RangeBlocklist), compareAddrBytes) {
+		w.Time(BlocklistString(a), m.RangeBlocklist[a])
+	}
+	w.Close()
 	w.OpenObject("erasure_code_profiles")
 	for _, name := range slices.Sorted(maps.Keys(m.ErasureProfiles)) {
 		w.OpenObject(name)
@@ -141,6 +146,8 @@ func BlocklistString(a entity.Addr) string {
 		return "-"
 	case entity.AddrAny:
 		return s
+	case AddrCIDR:
+		return "cidr:" + s
 	}
 	return a.Type.String() + ":" + s
 }

@@ -45,8 +45,11 @@ func (m *MonMap) Summary() string {
 	for _, name := range slices.Sorted(maps.Keys(m.Mons)) {
 		parts = append(parts, name+"="+addrsString(m.Mons[name].Addrs))
 	}
-	return fmt.Sprintf("e%d: %d mons at {%s}", m.Epoch, len(m.Mons), strings.Join(parts, ","))
+	return fmt.Sprintf("e%d: %d mons at {%s} removed_ranks: {%s}",
+		m.Epoch, len(m.Mons), strings.Join(parts, ","), ranksString(m.RemovedRanks))
 }
+
+func ranksString(v []int32) string { return strings.Trim(OSDsString(v), "[]") }
 
 // DumpJSON writes the fields of the map into the open object, as `ceph mon
 // dump` does (MonMap::dump).
@@ -61,6 +64,7 @@ func (m *MonMap) DumpJSON(w *jsonfmt.Writer) {
 	w.String("disallowed_leaders: ", strings.Join(m.DisallowedLeaders, ","))
 	w.Bool("stretch_mode", m.StretchModeEnabled)
 	w.String("tiebreaker_mon", m.TiebreakerMon)
+	w.String("removed_ranks: ", ranksString(m.RemovedRanks))
 	w.OpenObject("features")
 	w.Strings("persistent", m.PersistentFeatures.Names())
 	w.Strings("optional", m.OptionalFeatures.Names())

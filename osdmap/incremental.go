@@ -50,6 +50,8 @@ type Incremental struct {
 	NewXInfo            map[int32]OSDXInfo
 	NewBlocklist        map[entity.Addr]time.Time
 	OldBlocklist        []entity.Addr
+	NewRangeBlocklist   map[entity.Addr]time.Time
+	OldRangeBlocklist   []entity.Addr
 	NewPGUpmap          map[object.PGID][]int32
 	OldPGUpmap          map[object.PGID]bool
 	NewPGUpmapItems     map[object.PGID][]UpmapItem
@@ -118,6 +120,7 @@ func NewIncremental(fsid entity.UUID, epoch uint32) *Incremental {
 		NewUUID:                   map[int32]entity.UUID{},
 		NewXInfo:                  map[int32]OSDXInfo{},
 		NewBlocklist:              map[entity.Addr]time.Time{},
+		NewRangeBlocklist:         map[entity.Addr]time.Time{},
 		NewPGUpmap:                map[object.PGID][]int32{},
 		OldPGUpmap:                map[object.PGID]bool{},
 		NewPGUpmapItems:           map[object.PGID][]UpmapItem{},

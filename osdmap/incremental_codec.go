@@ -70,7 +70,10 @@ func (inc *Incremental) encodeClient(e *wire.Encoder) {
 
 func (inc *Incremental) encodeOSDOnly(e *wire.Encoder) {
 	version := uint8(9)
-	if inc.ChangeStretchMode {
+	switch {
+	case len(inc.NewRangeBlocklist) > 0 || len(inc.OldRangeBlocklist) > 0:
+		version = 11
+	case inc.ChangeStretchMode:
 		version = 10
 	}
 	m := e.Begin(version, 1)
@@ -103,6 +106,10 @@ func (inc *Incremental) encodeOSDOnly(e *wire.Encoder) {
 		e.U32(inc.NewRecoveringStretchMode)
 		e.I32(inc.NewStretchModeBucket)
 		e.Bool(inc.StretchModeEnabled)
+	}
+	if version >= 11 {
+		encodeBlocklist(e, inc.NewRangeBlocklist)
+		wire.Slice(e, inc.OldRangeBlocklist, func(e *wire.Encoder, a entity.Addr) { a.Encode(e) })
 	}
 	e.End(m)
 }
@@ -178,7 +185,7 @@ func (inc *Incremental) decodeClient(d *wire.Decoder) {
 }
 
 func (inc *Incremental) decodeOSDOnly(d *wire.Decoder) {
-	s := d.Begin(10)
+	s := d.Begin(11)
 	if d.Err() == nil && s.Version < 7 {
 		d.Fail("OSD part of version %d", s.Version)
 	}
@@ -214,6 +221,10 @@ func (inc *Incremental) decodeOSDOnly(d *wire.Decoder) {
 		inc.NewRecoveringStretchMode = d.U32()
 		inc.NewStretchModeBucket = d.I32()
 		inc.StretchModeEnabled = d.Bool()
+	}
+	if s.Version >= 11 {
+		inc.NewRangeBlocklist = decodeBlocklist(d)
+		inc.OldRangeBlocklist = wire.ReadSlice(d, minAddr, entity.DecodeAddr)
 	}
 	d.End(s)
 }

@@ -69,7 +69,8 @@ type Map struct {
 
 	ErasureProfiles map[string]map[string]string
 
-	Blocklist map[entity.Addr]time.Time // until when
+	Blocklist      map[entity.Addr]time.Time // until when
+	RangeBlocklist map[entity.Addr]time.Time // of type AddrCIDR: networks, the nonce being their prefix length
 
 	RemovedSnapsQueue map[int64]SnapSet // snapshots removed and not yet purged
 	NewRemovedSnaps   map[int64]SnapSet // added to the queue in this epoch
@@ -140,6 +141,7 @@ func newMap() *Map {
 		CrushVersion:      1,
 		ErasureProfiles:   map[string]map[string]string{},
 		Blocklist:         map[entity.Addr]time.Time{},
+		RangeBlocklist:    map[entity.Addr]time.Time{},
 		RemovedSnapsQueue: map[int64]SnapSet{},
 		NewRemovedSnaps:   map[int64]SnapSet{},
 		NewPurgedSnaps:    map[int64]SnapSet{},
@@ -171,6 +173,7 @@ func (m *Map) Clone() *Map {
 	c.PGUpmapItems = maps.Clone(m.PGUpmapItems)
 	c.ErasureProfiles = maps.Clone(m.ErasureProfiles)
 	c.Blocklist = maps.Clone(m.Blocklist)
+	c.RangeBlocklist = maps.Clone(m.RangeBlocklist)
 	c.RemovedSnapsQueue = maps.Clone(m.RemovedSnapsQueue)
 	c.NewRemovedSnaps = maps.Clone(m.NewRemovedSnaps)
 	c.NewPurgedSnaps = maps.Clone(m.NewPurgedSnaps)
@@ -332,26 +335,4 @@ func (m *Map) PoolID(name string) (int64, bool) {
 		}
 	}
 	return 0, false
-}
-
-// IsBlocklisted reports whether the address, any instance of it, or its whole
-// host is blocked. Entries are of type any and compared as such.
-func (m *Map) IsBlocklisted(a entity.Addr) bool {
-	if len(m.Blocklist) == 0 {
-		return false
-	}
-	a.Type = entity.AddrAny
-	if _, ok := m.Blocklist[a]; ok {
-		return true
-	}
-	if !a.IsValid() {
-		return false
-	}
-	_, ok := m.Blocklist[WholeHost(a)]
-	return ok
-}
-
-// AnyBlocklisted reports whether any of the addresses is blocked.
-func (m *Map) AnyBlocklisted(v entity.AddrVec) bool {
-	return len(m.Blocklist) > 0 && slices.ContainsFunc(v, m.IsBlocklisted)
 }

@@ -2,11 +2,9 @@ package osdmap
 
 import (
 	"math/bits"
-	"net/netip"
 	"slices"
 	"syscall"
 
-	"sepiola/entity"
 	"sepiola/object"
 )
 
@@ -14,11 +12,6 @@ import (
 // full width for 0.
 func maskFor(n uint32) uint32 {
 	return uint32(1<<bits.Len32(n-1) - 1)
-}
-
-// WholeHost returns the blocklist entry that blocks every instance at a's IP.
-func WholeHost(a entity.Addr) entity.Addr {
-	return entity.Addr{Type: entity.AddrAny, AddrPort: netip.AddrPortFrom(a.Addr(), 0)}
 }
 
 // HashKey returns the placement hash of an object's name or locator key.

@@ -36,6 +36,7 @@ const (
 	OptDedupTier
 	OptDedupChunkAlgorithm
 	OptDedupCDCChunkSize
+	OptPGNumMax // from 16.2.12
 )
 
 // OptKind says which field of a [PoolOptValue] counts (pool_opts_t::type_t).
@@ -91,6 +92,7 @@ var PoolOptDescs = []PoolOptDesc{
 	{"deep_scrub_interval", OptDeepScrubInterval, OptDouble},
 	{"fingerprint_algorithm", OptFingerprintAlgorithm, OptString},
 	{"pg_autoscale_bias", OptPGAutoscaleBias, OptDouble},
+	{"pg_num_max", OptPGNumMax, OptInt},
 	{"pg_num_min", OptPGNumMin, OptInt},
 	{"read_lease_interval", OptReadLeaseInterval, OptDouble},
 	{"recovery_op_priority", OptRecoveryOpPriority, OptInt},

@@ -45,6 +45,9 @@ func (m *Map) Print() string {
 	for _, a := range slices.SortedFunc(maps.Keys(m.Blocklist), compareAddrBytes) {
 		fmt.Fprintf(&b, "blocklist %s expires %s\n", BlocklistString(a), jsonfmt.Stamp(m.Blocklist[a]))
 	}
+	for _, a := range slices.SortedFunc(maps.Keys(m.RangeBlocklist), compareAddrBytes) {
+		fmt.Fprintf(&b, "range blocklist %s expires %s\n", BlocklistString(a), jsonfmt.Stamp(m.RangeBlocklist[a]))
+	}
 	return b.String()
 }
 

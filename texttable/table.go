@@ -34,14 +34,15 @@ func (t *Table) Column(head string, headAlign, contentsAlign Align) {
 	t.cols = append(t.cols, column{head, len(head), headAlign, contentsAlign})
 }
 
-// Row adds a row of one cell for each column; cells beyond the columns are
+// Row adds a row. Cells that are missing are blank, those beyond the columns are
 // dropped.
 func (t *Table) Row(cells ...string) {
-	cells = cells[:min(len(cells), len(t.cols))]
-	for i, c := range cells {
+	row := make([]string, len(t.cols))
+	copy(row, cells)
+	for i, c := range row {
 		t.cols[i].width = max(t.cols[i].width, len(c))
 	}
-	t.rows = append(t.rows, cells)
+	t.rows = append(t.rows, row)
 }
 
 // String returns the heading and all rows, each ended by a line break.
