@@ -363,9 +363,11 @@ type WatchNotify struct {
 	Version     uint64 // obsolete
 	NotifyID    uint64 // the OSD's name for the notify
 	Event       WatchEvent
-	Payload     []byte // the notifier's bytes, or the encoded [NotifyReply]
+	Payload     []byte // the notifier's bytes, to a watcher
 	ReturnCode  int32  // of a complete notify: 0 or -ETIMEDOUT
 	NotifierGID uint64
+	// Data is the encoded [NotifyReply] of a complete notify.
+	Data wire.Buf
 }
 
 // Type returns MsgWatchNotify.
@@ -373,6 +375,7 @@ func (*WatchNotify) Type() uint16 { return MsgWatchNotify }
 
 // Encode implements [Body].
 func (m *WatchNotify) Encode(o *Out) {
+	o.Data = m.Data
 	o.U8(1)
 	o.U8(uint8(m.Event))
 	o.U64(m.Cookie)
@@ -385,6 +388,7 @@ func (m *WatchNotify) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *WatchNotify) Decode(in *In) {
+	m.Data = in.Data
 	v := in.U8()
 	m.Event = WatchEvent(in.U8())
 	m.Cookie = in.U64()
