@@ -118,14 +118,14 @@ func (c *cluster) bringUp(ctx context.Context, f *flags) error {
 			return err
 		}
 	}
-	if !c.Made {
+	if !c.PoolsMade {
 		p.say("creating pools")
 		for _, pool := range c.Pools {
 			if err := a.createPool(ctx, pool); err != nil {
 				return fmt.Errorf("creating pool %s: %w", pool.Name, err)
 			}
 		}
-		c.Made = true
+		c.PoolsMade = true
 		if err := c.save(); err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func (c *cluster) bringUp(ctx context.Context, f *flags) error {
 }
 
 func (c *cluster) bringUpMon(ctx context.Context, p *progress, i int, name string) error {
-	if !c.made(name) {
+	if !c.Daemons[name] {
 		p.say("making " + name)
 		if err := c.mkfs(ctx, name, "--public-addr", c.monAddr(i)); err != nil {
 			return err
@@ -146,8 +146,7 @@ func (c *cluster) bringUpMon(ctx context.Context, p *progress, i int, name strin
 
 func (c *cluster) bringUpOSD(ctx context.Context, p *progress, a *admin, i int, uuid string) error {
 	name := "osd." + strconv.Itoa(i)
-	// A memstore forgets everything when its daemon stops: it is made anew.
-	if !c.made(name) {
+	if !c.Daemons[name] {
 		p.say("making " + name)
 		if err := a.newOSD(ctx, i, uuid); err != nil {
 			return fmt.Errorf("registering %s: %w", name, err)

@@ -24,8 +24,10 @@ type cluster struct {
 	OSDs  []string `json:"osd_uuids"`
 	Store string   `json:"store"`
 	Pools []pool   `json:"pools"`
-	// Made is set once the pools were created.
-	Made bool `json:"made"`
+	// Daemons are those whose data directory was made; PoolsMade is set once the
+	// pools were.
+	Daemons   map[string]bool `json:"daemons"`
+	PoolsMade bool            `json:"pools_made"`
 }
 
 type pool struct {
@@ -62,8 +64,6 @@ func (c *cluster) logFile(n string) string { return c.path("log", n+".log") }
 func (c *cluster) dataDir(n string) string { return c.path(n) }
 func (c *cluster) monAddr(i int) string    { return "v2:127.0.0.1:" + strconv.Itoa(c.Ports[i]) }
 func (c *cluster) stateFile() string       { return c.path("cluster.json") }
-func (c *cluster) made(n string) bool      { return exists(filepath.Join(c.dataDir(n), "ready")) }
-func exists(path string) bool              { _, err := os.Stat(path); return err == nil }
 
 // daemons returns the names of all daemons, monitors first.
 func (c *cluster) daemons() []string {
@@ -92,7 +92,7 @@ func load(dir string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{dir: abs}
+	c := &cluster{dir: abs, Daemons: map[string]bool{}}
 	b, err := os.ReadFile(c.stateFile())
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("no cluster in %s; \"cluster up\" makes one: %w", dir, err)
@@ -154,7 +154,7 @@ func plan(f *flags) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{dir: abs, FSID: entity.NewUUID().String(), Store: f.store}
+	c := &cluster{dir: abs, FSID: entity.NewUUID().String(), Store: f.store, Daemons: map[string]bool{}}
 	switch {
 	case f.mons != 1:
 		return nil, fmt.Errorf("--mons %d: one monitor is what this version runs", f.mons)

@@ -101,13 +101,18 @@ func (c *cluster) args(name string, more ...string) []string {
 	return append([]string{"-c", c.conf(), "-i", id}, more...)
 }
 
-// mkfs makes a daemon's data directory, once.
+// mkfs makes a daemon's data directory, once. What an attempt that was cut short
+// has left behind was never used and is removed.
 func (c *cluster) mkfs(ctx context.Context, name string, more ...string) error {
+	if err := os.RemoveAll(c.dataDir(name)); err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, c.program(programOf(name)), c.args(name, append([]string{"--mkfs"}, more...)...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s --mkfs: %w\n%s", name, err, bytes.TrimSpace(out))
 	}
-	return nil
+	c.Daemons[name] = true
+	return c.save()
 }
 
 // launch starts a daemon in a session of its own, so that Ctrl-C here reaches it

@@ -1,0 +1,144 @@
+package osd
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sepiola/adminsocket"
+	"sepiola/command"
+	"sepiola/message"
+	"sepiola/msgr"
+	"sepiola/object"
+	"sepiola/wire"
+
+	"golang.org/x/sys/unix"
+)
+
+// registerCommands adds the OSD's commands to its admin socket; "ceph tell" reaches
+// the same ones.
+func (d *Daemon) registerCommands() {
+	a := d.cfg.Admin
+	a.Register("status", "high-level status of OSD", func(command.Args) (any, error) { return d.status(), nil })
+	a.Register("dump_ops_in_flight", "show the ops currently in flight", func(command.Args) (any, error) { return d.dumpOps(), nil })
+	a.Register("ops", "show the ops currently in flight", func(command.Args) (any, error) { return d.dumpOps(), nil })
+	a.Register("perf dump name=logger,type=CephString,req=false name=counter,type=CephString,req=false",
+		"dump perfcounters value", func(command.Args) (any, error) { return map[string]any{"osd": d.counters()}, nil })
+	a.Register("flush_pg_stats", "flush pg stats", func(command.Args) (any, error) {
+		d.mgr.changed()
+		d.report(time.Now())
+		return []byte(fmt.Sprintln(d.mgr.lastTID())), nil
+	})
+	a.Register("query name=pgid,type=CephPgid,req=false", "show details of a specific pg", d.queryPG)
+}
+
+// status is the answer to the "status" command.
+func (d *Daemon) status() any {
+	super := d.maps.Super()
+	return struct {
+		ClusterFSID string `json:"cluster_fsid"`
+		OSDFSID     string `json:"osd_fsid"`
+		WhoAmI      int32  `json:"whoami"`
+		State       string `json:"state"`
+		Oldest      uint32 `json:"oldest_map"`
+		Newest      uint32 `json:"newest_map"`
+		NumPGs      int    `json:"num_pgs"`
+	}{super.ClusterFSID.String(), super.OSDFSID.String(), d.cfg.WhoAmI, state(d.state.Load()).String(),
+		super.OldestMap, super.NewestMap, d.countPGs()}
+}
+
+// opsInFlight returns all client operations on their way, oldest first.
+func (d *Daemon) opsInFlight() []*trackedOp {
+	d.sessMu.Lock()
+	sessions := make([]*session, 0, len(d.sessions))
+	for s := range d.sessions {
+		sessions = append(sessions, s)
+	}
+	d.sessMu.Unlock()
+	var out []*trackedOp
+	for _, s := range sessions {
+		out = append(out, s.inFlight()...)
+	}
+	slices.SortFunc(out, func(a, b *trackedOp) int { return a.arrived.Compare(b.arrived) })
+	return out
+}
+
+func (d *Daemon) dumpOps() any {
+	type op struct {
+		Description string  `json:"description"`
+		InitiatedAt string  `json:"initiated_at"`
+		Age         float64 `json:"age"`
+		Duration    float64 `json:"duration"`
+	}
+	out := struct {
+		Ops []op `json:"ops"`
+		Num int  `json:"num_ops"`
+	}{Ops: []op{}}
+	for _, t := range d.opsInFlight() {
+		age := time.Since(t.arrived).Seconds()
+		out.Ops = append(out.Ops, op{t.desc(), t.arrived.Format("2006-01-02T15:04:05.000000-0700"), age, age})
+	}
+	out.Num = len(out.Ops)
+	return out
+}
+
+// queryPG shows a PG; of several shards the one on this OSD.
+func (d *Daemon) queryPG(a command.Args) (any, error) {
+	id, err := object.ParseSPGID(a.String("pgid"))
+	if err != nil {
+		return nil, fmt.Errorf("(22) Invalid argument: %w", err)
+	}
+	var out any
+	d.onShards(func(s *shard) {
+		if sl := s.pgs[id]; sl != nil {
+			out = sl.pg.Query(time.Now())
+		}
+	})
+	if out == nil {
+		return nil, fmt.Errorf("(2) No such file or directory: i don't have pgid %v", id)
+	}
+	return out, nil
+}
+
+// tell answers "ceph tell osd.N ...".
+func (d *Daemon) tell(c *msgr.Conn, m *message.CommandMsg) {
+	// A command may look at every shard and at the disk; the connection's reader
+	// must not wait for that.
+	go func() {
+		out, err := d.runTell(m)
+		reply := &message.CommandReply{TID: m.TID, Output: wire.BufOf(out)}
+		if err != nil {
+			reply.R, reply.RS = -int32(errnoOf(err)), err.Error()
+		}
+		d.send(c, reply)
+	}()
+}
+
+func (d *Daemon) runTell(m *message.CommandMsg) ([]byte, error) {
+	args, err := command.Parse(m.Cmd)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", unix.EINVAL, err)
+	}
+	if m.FSID != d.fsid() {
+		return nil, fmt.Errorf("%w: command for cluster %v", unix.EPERM, m.FSID)
+	}
+	return d.cfg.Admin.Call(args)
+}
+
+func errnoOf(err error) unix.Errno {
+	var e unix.Errno
+	if errors.As(err, &e) {
+		return e
+	}
+	if errors.Is(err, adminsocket.ErrUnknown) {
+		return unix.EINVAL
+	}
+	return unix.EINVAL
+}
+
+func (g *mgrSession) lastTID() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.tid
+}

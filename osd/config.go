@@ -1,0 +1,68 @@
+package osd
+
+import (
+	"net/netip"
+	"runtime"
+
+	"github.com/hashicorp/go-hclog"
+
+	"sepiola/adminsocket"
+	"sepiola/config"
+	"sepiola/entity"
+	"sepiola/objectstore"
+	"sepiola/pg"
+)
+
+// Config is what an OSD daemon needs from its surroundings. All fields are
+// required.
+type Config struct {
+	// WhoAmI is the OSD's number.
+	WhoAmI int32
+	// Options are its settings, by Ceph's names.
+	Options *config.Config
+	// Store is its mounted store; the daemon does not close it.
+	Store objectstore.Store
+	// Mons are the monitors' addresses to begin with.
+	Mons []entity.AddrVec
+	// Logger takes the daemon's lines, MsgrLogger the messengers',
+	// MonLogger those about the session with the monitors.
+	Logger, MsgrLogger, MonLogger hclog.Logger
+	// Admin gets the OSD's admin socket commands.
+	Admin *adminsocket.Server
+	// Fatal is called when the daemon cannot go on. It must not return to work as
+	// usual: the process ends.
+	Fatal func(error)
+}
+
+// ip returns the address that an option names, without port; unspecified unless set.
+func ip(o *config.Config, names ...string) netip.Addr {
+	for _, name := range names {
+		if v, err := entity.ParseAddrVec(o.String(name)); err == nil && len(v) > 0 && v[0].Addr().IsValid() {
+			return v[0].Addr()
+		}
+	}
+	return netip.IPv4Unspecified()
+}
+
+// shardCount is the number of event workers.
+func shardCount(o *config.Config) int {
+	if n := int(o.Int("osd_op_num_shards")); n > 0 {
+		return n
+	}
+	return min(max(runtime.GOMAXPROCS(0), 2), 8)
+}
+
+// pgConfig are the options that placement groups heed.
+func pgConfig(o *config.Config) *pg.Config {
+	c := pg.DefaultConfig()
+	c.MinPGLogEntries = int(o.Int("osd_min_pg_log_entries"))
+	c.MaxPGLogEntries = int(o.Int("osd_max_pg_log_entries"))
+	c.PGLogDupsTracked = int(o.Int("osd_pg_log_dups_tracked"))
+	c.PGLogTrimMin = int(o.Int("osd_pg_log_trim_min"))
+	c.PGLogTrimMax = int(o.Int("osd_pg_log_trim_max"))
+	c.RecoveryMaxChunk = uint64(o.Int("osd_recovery_max_chunk"))
+	if n := int(o.Int("osd_recovery_max_active")); n > 0 {
+		c.RecoveryMaxActive = n
+	}
+	return c
+}

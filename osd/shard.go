@@ -1,0 +1,260 @@
+package osd
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sepiola/message"
+	"sepiola/object"
+	"sepiola/osdmap"
+	"sepiola/pg"
+)
+
+// shard is an event worker and the PGs that are its own. Fields without a note are
+// touched by its goroutine only.
+type shard struct {
+	d     *Daemon
+	index int
+	queue *queue
+	env   pg.Env
+
+	cur   *osdmap.Map // the map its PGs have got to
+	pgs   map[object.SPGID]*slot
+	fx    pg.Effects
+	early []work // messages of a later epoch, for PGs that are not here
+	// waiting holds what clients want of PGs that are ours and not made yet.
+	waiting map[object.SPGID][]work
+
+	oldestEpoch atomic.Uint32 // least epoch a PG has got to; 0 without PGs
+
+	mu    sync.Mutex // guards what follows, read by others
+	peers map[object.SPGID][]int32
+}
+
+// slot is a PG of a shard.
+type slot struct {
+	pg     *pg.PG
+	timers map[pg.TimerKind]*time.Timer
+}
+
+// waitingMax bounds what is kept for one PG that is not here, and earlyMax what
+// is kept for later epochs in one shard. Beyond it the sender's repetition is
+// relied upon: a client resends on the next map, a peer's interval is followed by
+// another.
+const (
+	waitingMax = 1024
+	earlyMax   = 1 << 16
+)
+
+func newShard(d *Daemon, index int) *shard {
+	return &shard{d: d, index: index, queue: newQueue(), cur: d.current.Load(),
+		env: pg.Env{WhoAmI: d.cfg.WhoAmI, Reader: d.cfg.Store, Config: pgConfig(d.cfg.Options)},
+		pgs: map[object.SPGID]*slot{}, waiting: map[object.SPGID][]work{}, peers: map[object.SPGID][]int32{}}
+}
+
+func (s *shard) run() {
+	defer s.d.wg.Done()
+	for {
+		w, ok := s.queue.pop()
+		if !ok {
+			s.stopTimers()
+			return
+		}
+		if w.call != nil {
+			w.call(s)
+		} else {
+			s.take(w)
+		}
+	}
+}
+
+func (s *shard) stopTimers() {
+	for _, sl := range s.pgs {
+		for _, t := range sl.timers {
+			t.Stop()
+		}
+	}
+}
+
+// take hands an event to its PG, or decides about one whose PG is not here.
+func (s *shard) take(w work) {
+	if sl := s.pgs[w.pgid]; sl != nil {
+		s.drive(sl, w.ev)
+	} else if s.absent(w) {
+		return // kept
+	}
+	if w.done != nil {
+		w.done()
+	}
+}
+
+// absent handles an event for a PG that is not here, and reports whether it was
+// kept for later.
+func (s *shard) absent(w work) (kept bool) {
+	switch ev := w.ev.(type) {
+	case pg.ClientOp:
+		// Whoever is aimed at another OSD gets maps, not an answer.
+		_, _, _, primary := s.cur.PGToUpActing(w.pgid.PGID)
+		if primary != s.d.cfg.WhoAmI && ev.Op.Epoch <= s.cur.Epoch {
+			return false
+		}
+		if len(s.waiting[w.pgid]) >= waitingMax {
+			return false
+		}
+		s.waiting[w.pgid] = append(s.waiting[w.pgid], w)
+		return true
+	case pg.PeerMessage:
+		msg, ok := ev.Msg.(message.PGMessage)
+		if !ok {
+			return false
+		}
+		if msg.MapEpoch() > s.cur.Epoch {
+			if len(s.early) >= earlyMax {
+				return false
+			}
+			s.early = append(s.early, w)
+			return true
+		}
+		s.absentPeer(ev.From, msg)
+	}
+	return false
+}
+
+// absentPeer answers or acts on a peer's message about a PG that is not here.
+func (s *shard) absentPeer(from int32, msg message.PGMessage) {
+	if pool := s.cur.Pools[msg.PG().Pool]; pool == nil {
+		return // the pool is gone
+	}
+	info, answer := pg.Absent(s.cur, s.d.cfg.WhoAmI, from, msg)
+	if answer != nil {
+		s.sendOSD([]int32{from}, answer)
+	}
+	if info != nil {
+		s.create(msg.PG(), *info)
+		if sl := s.pgs[msg.PG()]; sl != nil {
+			s.drive(sl, pg.PeerMessage{From: from, Msg: msg})
+		}
+	}
+}
+
+// create makes a new, empty PG and hands it what has waited for it.
+func (s *shard) create(id object.SPGID, info pg.CreateInfo) {
+	if s.pgs[id] != nil || !s.cur.PoolHas(id.PGID) {
+		return
+	}
+	s.fx.Reset()
+	p := pg.New(s.env, id, s.cur, info, time.Now(), &s.fx)
+	sl := &slot{pg: p, timers: map[pg.TimerKind]*time.Timer{}}
+	s.pgs[id] = sl
+	for _, e := range s.fx.List() {
+		s.do(sl, e)
+	}
+	s.d.cfg.Logger.Debug("pg made", "pg", id.String(), "epoch", s.cur.Epoch)
+	s.after(sl)
+	s.replay(id)
+}
+
+// replay takes what has waited for a PG.
+func (s *shard) replay(id object.SPGID) {
+	list := s.waiting[id]
+	delete(s.waiting, id)
+	for _, w := range list {
+		s.take(w)
+	}
+}
+
+// drive lets the PG take one event and carries out what follows.
+func (s *shard) drive(sl *slot, ev pg.Event) {
+	pg.Drive(sl.pg, time.Now(), ev, &s.fx, func(e pg.Effect) { s.do(sl, e) })
+	s.after(sl)
+}
+
+// after brings what others see of a PG up to date.
+func (s *shard) after(sl *slot) {
+	if sl.pg.IsRemoved() {
+		s.remove(sl)
+		return
+	}
+	id := sl.pg.ID()
+	w := sl.pg.Mapping()
+	s.mu.Lock()
+	old := s.peers[id]
+	if len(old) != len(w.Up)+len(w.Acting) || !slices.Equal(old[:len(w.Up)], w.Up) || !slices.Equal(old[len(w.Up):], w.Acting) {
+		s.peers[id] = slices.Concat(w.Up, w.Acting)
+	}
+	s.mu.Unlock()
+}
+
+func (s *shard) remove(sl *slot) {
+	id := sl.pg.ID()
+	for _, t := range sl.timers {
+		t.Stop()
+	}
+	delete(s.pgs, id)
+	s.mu.Lock()
+	delete(s.peers, id)
+	s.mu.Unlock()
+	s.d.cfg.Logger.Debug("pg removed", "pg", id.String())
+}
+
+// peerSet returns the OSDs that share a PG with this one, with repetitions.
+func (s *shard) peerSet() []int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []int32
+	for _, osds := range s.peers {
+		for _, o := range osds {
+			if o >= 0 && o != osdmap.NoOSD {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
+// ids returns the shard's PGs in order, so that what is done to all of them is done
+// in the same order each time.
+func (s *shard) ids() []object.SPGID {
+	return slices.SortedFunc(maps.Keys(s.pgs), func(a, b object.SPGID) int { return a.PGID.Compare(b.PGID) })
+}
+
+// advance sends all PGs on to the next map.
+func (s *shard) advance(m *osdmap.Map, more bool) {
+	s.cur = m
+	oldest := m.Epoch
+	for _, id := range s.ids() {
+		sl := s.pgs[id]
+		s.drive(sl, pg.NewMap{Map: m, More: more})
+		if !sl.pg.IsRemoved() {
+			oldest = min(oldest, sl.pg.PersistedEpoch())
+		}
+	}
+	if len(s.pgs) == 0 {
+		oldest = 0
+	}
+	s.oldestEpoch.Store(oldest)
+	early := s.early
+	s.early = nil
+	for _, w := range early {
+		s.take(w)
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(s.waiting), func(a, b object.SPGID) int { return a.PGID.Compare(b.PGID) }) {
+		s.replay(id) // what is still to wait is kept anew
+	}
+}
+
+// sessionReset forgets a client.
+func (s *shard) sessionReset(sess *session) {
+	for _, id := range s.ids() {
+		s.drive(s.pgs[id], pg.SessionReset{Session: sess})
+	}
+	for id, list := range s.waiting {
+		s.waiting[id] = slices.DeleteFunc(list, func(w work) bool {
+			op, ok := w.ev.(pg.ClientOp)
+			return ok && op.From == pg.Session(sess)
+		})
+	}
+}
