@@ -8,7 +8,7 @@
 // went from its prior version to the entry's version. Two copies of a PG share
 // a prefix of history; where they part, the authoritative one wins and the
 // other's later entries are divergent. Reconciling is a pure function here:
-// [MergeLog] and [RewindDivergent] take a copy's [State] and the authoritative
+// [MergeLog] and [RewindDivergent] take a copy's [Copy] and the authoritative
 // log and return a [Plan]; applying the plan to memory is [Plan.Apply] and to
 // the store [Plan.Persist]. Nothing in this package touches a disk, a clock or a
 // lock, except that [Load] reads through objectstore.Reader.

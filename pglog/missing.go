@@ -270,9 +270,9 @@ func (m *Missing) Clear() {
 	m.items, m.byNeed = nil, nil
 }
 
-// Clone returns a copy without memory of changes.
+// Clone returns a copy; changes to one do not show in the other.
 func (m *Missing) Clone() *Missing {
-	c := &Missing{IncludesDeletes: m.IncludesDeletes}
+	c := &Missing{IncludesDeletes: m.IncludesDeletes, changed: maps.Clone(m.changed)}
 	if len(m.items) > 0 {
 		c.items = maps.Clone(m.items)
 		c.byNeed = m.byNeed.Clone()
