@@ -263,3 +263,18 @@ func Timespan(d time.Duration) string {
 		return strconv.FormatInt(days/365, 10) + "y"
 	}
 }
+
+// Lines returns s as it arrives when a monitor puts a text stream into its
+// answer (bufferlist::append(istream&) in Ceph): without its empty lines, and
+// with a line break after the last. Answers of `osd dump`, `osd tree` and most
+// others go that way, in JSON too.
+func Lines(s string) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(s, "\n") {
+		if line != "" {
+			b.WriteString(line)
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}

@@ -100,3 +100,13 @@ func TestTimespan(t *testing.T) {
 		}
 	}
 }
+
+// A monitor's answer loses empty lines and gains a last line break.
+func TestLines(t *testing.T) {
+	if got := Lines("a\n\nb\n\n\nc"); got != "a\nb\nc\n" {
+		t.Errorf("%q", got)
+	}
+	if got := Lines(""); got != "" {
+		t.Errorf("%q", got)
+	}
+}

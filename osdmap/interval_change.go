@@ -2,9 +2,7 @@ package osdmap
 
 import (
 	"slices"
-	"strings"
 
-	"sepiola/crush"
 	"sepiola/object"
 )
 
@@ -173,34 +171,11 @@ func (m *Map) StretchCanPeer(p *Pool, osds []int32) bool {
 	}
 	sites := map[int32]bool{}
 	for _, osd := range osds {
-		sites[m.ancestorOfType(osd, int32(p.PeeringCrushBucketBarrier))] = true
+		site, _ := m.Crush.ParentOfType(osd, int32(p.PeeringCrushBucketBarrier))
+		sites[site] = true
 	}
 	if len(sites) < int(p.PeeringCrushBucketCount) {
 		return false
 	}
 	return p.PeeringCrushMandatoryMember == ItemNone || sites[p.PeeringCrushMandatoryMember]
 }
-
-// ancestorOfType returns the bucket of a type that an item is in, 0 if none.
-func (m *Map) ancestorOfType(item, typ int32) int32 {
-	if m.Crush == nil {
-		return 0
-	}
-	for range m.Crush.Buckets { // no path is longer
-		i := slices.IndexFunc(m.Crush.Buckets, func(b *crush.Bucket) bool {
-			return b != nil && !isShadow(m.Crush.ItemNames[b.ID]) && slices.Contains(b.Items, item)
-		})
-		if i < 0 {
-			return 0
-		}
-		item = m.Crush.Buckets[i].ID
-		if int32(m.Crush.Buckets[i].Type) == typ {
-			return item
-		}
-	}
-	return 0
-}
-
-// isShadow reports whether a CRUSH name is of a bucket that holds the devices
-// of one class only ("default~ssd").
-func isShadow(name string) bool { return strings.Contains(name, "~") }

@@ -43,7 +43,7 @@ type Map struct {
 
 	Pools     map[int64]*Pool
 	PoolNames map[int64]string
-	PoolMax   int64 // greatest pool id ever given; -1 at first
+	PoolMax   int64 // greatest pool id ever given
 
 	Flags uint32
 

@@ -193,6 +193,7 @@ const (
 	monMapVersion  = 9
 	monMapCompat   = 6
 	monInfoVersion = 5
+	monInfoCompat  = 1 // of a monitor with a location too, other than in 16.2.6
 )
 
 // Encode returns the map in the form of Ceph 16, which is also that of files
@@ -220,11 +221,7 @@ func (m *MonMap) Encode() []byte {
 }
 
 func encodeMonInfo(e *wire.Encoder, i MonInfo) {
-	compat := uint8(1)
-	if len(i.CrushLoc) > 0 {
-		compat = 4
-	}
-	m := e.Begin(monInfoVersion, compat)
+	m := e.Begin(monInfoVersion, monInfoCompat)
 	e.String(i.Name)
 	i.Addrs.Encode(e)
 	e.U16(i.Priority)

@@ -13,6 +13,9 @@ import (
 // enough to walk over.
 const MaxPGNum = 1 << 20
 
+// maxHitSets bounds a cache pool's hit sets, each of which has a line in dumps.
+const maxHitSets = 1 << 16
+
 const (
 	poolVersion        = 29 // of pools within one site
 	poolVersionStretch = 30
@@ -130,6 +133,9 @@ func DecodePool(d *wire.Decoder) *Pool {
 		p.PeeringCrushMandatoryMember = d.I32()
 	}
 	d.End(s)
+	if p.HitSetCount > maxHitSets {
+		d.Fail("pool with %d hit sets", p.HitSetCount)
+	}
 	if p.PGNum > MaxPGNum || p.PGPNum > MaxPGNum || p.PGNumPending > MaxPGNum {
 		d.Fail("pool with %d PGs", max(p.PGNum, p.PGPNum, p.PGNumPending))
 	}
