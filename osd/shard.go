@@ -207,7 +207,7 @@ func (s *shard) peerSet() []int32 {
 	var out []int32
 	for _, osds := range s.peers {
 		for _, o := range osds {
-			if o >= 0 && o != osdmap.NoOSD {
+			if o >= 0 && o != osdmap.ItemNone {
 				out = append(out, o)
 			}
 		}

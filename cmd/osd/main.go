@@ -73,6 +73,11 @@ func run(ctx context.Context, e *daemon.Env) error {
 	if err != nil {
 		return err
 	}
+	if k, ok := store.(*keptMemstore); ok {
+		if err := k.begin(); err != nil {
+			return err
+		}
+	}
 	if err := store.Mount(); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"sepiola/objectstore"
 	"sepiola/objectstore/filestore"
 	"sepiola/objectstore/memstore"
+	"sepiola/osd"
 	"sepiola/wire"
 )
 
@@ -83,13 +84,11 @@ func (k *keptMemstore) Identity() (objectstore.Identity, error) {
 	return id, d.Err()
 }
 
-func (k *keptMemstore) Mount() error {
+// begin makes the store anew for this process.
+func (k *keptMemstore) begin() error {
 	id, err := k.Identity()
 	if err != nil {
 		return err
 	}
-	if err := k.Store.Mkfs(id); err != nil {
-		return err
-	}
-	return k.Store.Mount()
+	return osd.Mkfs(k, id)
 }
