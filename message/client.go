@@ -316,10 +316,11 @@ const (
 
 // OSDBackoff stops a client's requests to a range of objects (MOSDBackoff).
 type OSDBackoff struct {
-	PGID  object.SPGID
-	Epoch uint32
-	Op    BackoffOp
-	ID    uint64 // unique within the session
+	Priority uint16 // 0 means the default; clients use ClientOpPriority
+	PGID     object.SPGID
+	Epoch    uint32
+	Op       BackoffOp
+	ID       uint64 // unique within the session
 	// Begin and End bound the range, End excluded; equal for one object.
 	Begin, End object.ID
 }
@@ -329,6 +330,7 @@ func (*OSDBackoff) Type() uint16 { return MsgOSDBackoff }
 
 // Encode implements [Body].
 func (m *OSDBackoff) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	m.PGID.Encode(o.Encoder)
 	o.U32(m.Epoch)
 	o.U8(uint8(m.Op))
@@ -339,6 +341,7 @@ func (m *OSDBackoff) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *OSDBackoff) Decode(in *In) {
+	m.Priority = in.Priority
 	m.PGID = object.DecodeSPGID(in.Decoder)
 	m.Epoch = in.U32()
 	m.Op = BackoffOp(in.U8())

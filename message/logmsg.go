@@ -9,7 +9,7 @@ import (
 
 var _ = register([]Entry{
 	{MsgLog, "log", 1, 1, 1, PrioDefault, func() Body { return new(LogMsg) }},
-	{MsgLogAck, "log_ack", 1, 1, 1, PrioDefault, func() Body { return new(LogAck) }},
+	{MsgLogAck, "log_ack", 1, 1, 1, PrioHigh, func() Body { return new(LogAck) }},
 })
 
 // LogLevel is the weight of a cluster log entry (clog_type in
@@ -92,6 +92,7 @@ func DecodeLogEntry(d *wire.Decoder) LogEntry {
 // LogMsg carries lines for the cluster log to the monitors, or from them to
 // who subscribed to "log-info" and the like (MLog).
 type LogMsg struct {
+	Priority uint16 // 0 means the default; monitors use PrioHigh
 	Paxos
 	FSID    entity.UUID
 	Entries []LogEntry
@@ -102,6 +103,7 @@ func (*LogMsg) Type() uint16 { return MsgLog }
 
 // Encode implements [Body].
 func (m *LogMsg) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	m.Paxos.encode(o.Encoder)
 	m.FSID.Encode(o.Encoder)
 	wire.Slice(o.Encoder, m.Entries, func(e *wire.Encoder, l LogEntry) { l.Encode(e) })
@@ -109,6 +111,7 @@ func (m *LogMsg) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *LogMsg) Decode(in *In) {
+	m.Priority = in.Priority
 	m.Paxos.decode(in.Decoder)
 	m.FSID = entity.DecodeUUID(in.Decoder)
 	m.Entries = wire.ReadSlice(in.Decoder, 50, DecodeLogEntry)

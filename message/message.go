@@ -74,7 +74,9 @@ type Entry struct {
 	Version, Compat uint16
 	// Oldest is the oldest header version that is read here. Ceph 14 sends none
 	// older.
-	Oldest   uint16
+	Oldest uint16
+	// Priority is that of a message which does not choose its own. What only
+	// monitors send has PrioHigh, the default of Ceph's monitors for all.
 	Priority uint16
 	New      func() Body
 }

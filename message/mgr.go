@@ -9,10 +9,10 @@ import (
 
 // The manager's conversations, and the statistics that OSDs send it.
 var _ = register([]Entry{
-	{MsgMgrMap, "mgrmap", 1, 1, 1, PrioDefault, func() Body { return new(MgrMapMsg) }},
-	{MsgMgrBeacon, "mgrbeacon", 10, 8, 8, PrioDefault, func() Body { return new(MgrBeacon) }},
-	{MsgMgrDigest, "mgrdigest", 1, 1, 1, PrioDefault, func() Body { return new(MgrDigest) }},
-	{MsgServiceMap, "service_map", 1, 1, 1, PrioDefault, func() Body { return new(ServiceMapMsg) }},
+	{MsgMgrMap, "mgrmap", 1, 1, 1, PrioHigh, func() Body { return new(MgrMapMsg) }},
+	{MsgMgrBeacon, "mgrbeacon", 11, 8, 8, PrioDefault, func() Body { return new(MgrBeacon) }},
+	{MsgMgrDigest, "mgrdigest", 1, 1, 1, PrioHigh, func() Body { return new(MgrDigest) }},
+	{MsgServiceMap, "service_map", 1, 1, 1, PrioHigh, func() Body { return new(ServiceMapMsg) }},
 	{MsgMgrOpen, "mgropen", 3, 1, 1, PrioDefault, func() Body { return new(MgrOpen) }},
 	{MsgMgrClose, "mgrclose", 1, 1, 1, PrioDefault, func() Body { return new(MgrClose) }},
 	{MsgMgrConfigure, "mgrconfigure", 4, 1, 1, PrioDefault, func() Body { return new(MgrConfigure) }},
@@ -72,7 +72,7 @@ type MgrBeacon struct {
 	Services  map[string]string
 	Modules   []MgrModule
 	Features  uint64
-	Clients   []entity.AddrVec
+	Clients   []MgrClient
 }
 
 // Type returns MsgMgrBeacon.
@@ -92,7 +92,7 @@ func (m *MgrBeacon) Encode(o *Out) {
 	putStringMap(o.Encoder, m.Services)
 	wire.Slice(o.Encoder, m.Modules, func(e *wire.Encoder, i MgrModule) { i.encode(e) })
 	o.U64(m.Features)
-	wire.Slice(o.Encoder, m.Clients, putAddrVec)
+	putMgrClients(o.Encoder, m.Clients)
 }
 
 // Decode implements [Body].
@@ -112,7 +112,7 @@ func (m *MgrBeacon) Decode(in *In) {
 		m.Features = in.U64()
 	}
 	if in.Version >= 10 {
-		m.Clients = wire.ReadSlice(in.Decoder, 5, entity.DecodeAddrVec)
+		m.Clients = getMgrClients(in.Decoder, in.Version >= 11)
 	}
 }
 

@@ -27,7 +27,41 @@ type MgrMap struct {
 	// LastFailureOSDEpoch is the OSD map epoch at which the last active manager's
 	// clients were blocklisted.
 	LastFailureOSDEpoch uint32
-	Clients             []entity.AddrVec // of the active manager's own sessions
+	Clients             []MgrClient // the active manager's own sessions
+}
+
+// MgrClient is a session that a manager itself has as a client. Monitors
+// blocklist its addresses when the manager fails.
+type MgrClient struct {
+	Name  string // of the module; empty from managers before 16.2.11
+	Addrs entity.AddrVec
+}
+
+// putMgrClients appends the addresses and then the names, which older readers
+// pass over.
+func putMgrClients(e *wire.Encoder, clients []MgrClient) {
+	wire.Slice(e, clients, func(e *wire.Encoder, c MgrClient) { c.Addrs.Encode(e) })
+	wire.Slice(e, clients, func(e *wire.Encoder, c MgrClient) { e.String(c.Name) })
+}
+
+// getMgrClients reads what putMgrClients wrote; named says whether the names
+// follow.
+func getMgrClients(d *wire.Decoder, named bool) []MgrClient {
+	clients := wire.ReadSlice(d, 5, func(d *wire.Decoder) MgrClient {
+		return MgrClient{Addrs: entity.DecodeAddrVec(d)}
+	})
+	if !named {
+		return clients
+	}
+	names := getStrings(d)
+	if d.Err() == nil && len(names) != len(clients) {
+		d.Fail("%d names for %d sessions", len(names), len(clients))
+		return nil
+	}
+	for i := range names {
+		clients[i].Name = names[i]
+	}
+	return clients
 }
 
 // MgrStandby is a manager that waits for its turn.
@@ -59,9 +93,9 @@ type MgrModuleOption struct {
 	Tags, SeeAlso []string // in order
 }
 
-// Encode appends MgrMap, version 11.
+// Encode appends MgrMap, version 12.
 func (m *MgrMap) Encode(e *wire.Encoder) {
-	k := e.Begin(11, 6)
+	k := e.Begin(12, 6)
 	e.U32(m.Epoch)
 	m.ActiveAddrs.Encode(e)
 	e.U64(m.ActiveGID)
@@ -78,13 +112,13 @@ func (m *MgrMap) Encode(e *wire.Encoder) {
 	wire.Map(e, m.AlwaysOn, wire.PutU32, putStrings)
 	e.U64(m.Features)
 	e.U32(m.LastFailureOSDEpoch)
-	wire.Slice(e, m.Clients, putAddrVec)
+	putMgrClients(e, m.Clients)
 	e.End(k)
 }
 
 // DecodeMgrMap reads MgrMap, version 6 and later.
 func DecodeMgrMap(d *wire.Decoder) MgrMap {
-	s := d.Begin(11)
+	s := d.Begin(12)
 	defer d.End(s)
 	if d.Err() == nil && s.Version < 6 {
 		d.Fail("manager map of version %d", s.Version)
@@ -113,12 +147,10 @@ func DecodeMgrMap(d *wire.Decoder) MgrMap {
 		m.LastFailureOSDEpoch = d.U32()
 	}
 	if s.Version >= 11 {
-		m.Clients = wire.ReadSlice(d, 5, entity.DecodeAddrVec)
+		m.Clients = getMgrClients(d, s.Version >= 12)
 	}
 	return m
 }
-
-func putAddrVec(e *wire.Encoder, v entity.AddrVec) { v.Encode(e) }
 
 // moduleNames is the sorted set of names that older readers take.
 func moduleNames(modules []MgrModule) []string {

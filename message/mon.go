@@ -8,19 +8,19 @@ import (
 var _ = register([]Entry{
 	{MsgPing, "ping", 1, 1, 1, PrioDefault, func() Body { return new(Ping) }},
 	{MsgMonGetMap, "mon_getmap", 1, 1, 1, PrioDefault, func() Body { return new(MonGetMap) }},
-	{MsgMonMap, "mon_map", 1, 1, 1, PrioDefault, func() Body { return new(MonMap) }},
+	{MsgMonMap, "mon_map", 1, 1, 1, PrioHigh, func() Body { return new(MonMap) }},
 	{MsgMonSubscribe, "mon_subscribe", 3, 1, 2, PrioDefault, func() Body { return new(MonSubscribe) }},
-	{MsgMonSubscribeAck, "mon_subscribe_ack", 1, 1, 1, PrioDefault, func() Body { return new(MonSubscribeAck) }},
+	{MsgMonSubscribeAck, "mon_subscribe_ack", 1, 1, 1, PrioHigh, func() Body { return new(MonSubscribeAck) }},
 	{MsgMonGetVersion, "mon_get_version", 1, 1, 1, PrioDefault, func() Body { return new(MonGetVersion) }},
-	{MsgMonGetVersionReply, "mon_get_version_reply", 2, 2, 2, PrioDefault, func() Body { return new(MonGetVersionReply) }},
+	{MsgMonGetVersionReply, "mon_get_version_reply", 2, 2, 2, PrioHigh, func() Body { return new(MonGetVersionReply) }},
 	{MsgMonCommand, "mon_command", 1, 1, 1, PrioDefault, func() Body { return new(MonCommand) }},
-	{MsgMonCommandAck, "mon_command_ack", 1, 1, 1, PrioDefault, func() Body { return new(MonCommandAck) }},
+	{MsgMonCommandAck, "mon_command_ack", 1, 1, 1, PrioHigh, func() Body { return new(MonCommandAck) }},
 	{MsgMonGlobalID, "global_id", 1, 1, 1, PrioDefault, func() Body { return new(MonGlobalID) }},
 	{MsgAuth, "auth", 1, 1, 1, PrioDefault, func() Body { return new(AuthMsg) }},
-	{MsgAuthReply, "auth_reply", 1, 1, 1, PrioDefault, func() Body { return new(AuthReply) }},
-	{MsgConfig, "config", 1, 1, 1, PrioDefault, func() Body { return new(Config) }},
+	{MsgAuthReply, "auth_reply", 1, 1, 1, PrioHigh, func() Body { return new(AuthReply) }},
+	{MsgConfig, "config", 1, 1, 1, PrioHigh, func() Body { return new(Config) }},
 	{MsgGetConfig, "get_config", 1, 1, 1, PrioDefault, func() Body { return new(GetConfig) }},
-	{MsgKVData, "kv_data", 1, 1, 1, PrioDefault, func() Body { return new(KVData) }},
+	{MsgKVData, "kv_data", 1, 1, 1, PrioHigh, func() Body { return new(KVData) }},
 	{MsgCommand, "command", 1, 1, 1, PrioDefault, func() Body { return new(CommandMsg) }},
 	{MsgCommandReply, "command_reply", 1, 1, 1, PrioDefault, func() Body { return new(CommandReply) }},
 	{MsgMonRaft, "mon_raft", 1, 1, 1, PrioHigh, func() Body { return new(MonRaft) }},
@@ -41,6 +41,7 @@ func (*Ping) Type() uint16 { return MsgPing }
 func (m *Ping) Encode(o *Out) {
 	o.TID = m.TID
 	if m.Status != "" {
+		o.CompatVersion, o.Priority = 0, PrioHigh // as Ceph's monitors answer
 		o.String(m.Status)
 	}
 }

@@ -10,9 +10,9 @@ import (
 // Replication of writes.
 var _ = register([]Entry{
 	{MsgOSDRepOp, "osd_repop", 3, 1, 3, PrioDefault, func() Body { return new(OSDRepOp) }},
-	{MsgOSDRepOpReply, "osd_repop_reply", 2, 1, 2, PrioDefault, func() Body { return new(OSDRepOpReply) }},
+	{MsgOSDRepOpReply, "osd_repop_reply", 2, 1, 2, PrioHigh, func() Body { return new(OSDRepOpReply) }},
 	{MsgOSDPGUpdateLogMissing, "PGUpdateLogMissing", 3, 1, 3, PrioDefault, func() Body { return new(OSDPGUpdateLogMissing) }},
-	{MsgOSDPGUpdateLogMissingReply, "PGUpdateLogMissingReply", 3, 1, 3, PrioDefault, func() Body { return new(OSDPGUpdateLogMissingReply) }},
+	{MsgOSDPGUpdateLogMissingReply, "PGUpdateLogMissingReply", 3, 1, 3, PrioHigh, func() Body { return new(OSDPGUpdateLogMissingReply) }},
 })
 
 // OSDRepOp brings a change of one object to a replica (MOSDRepOp).

@@ -11,6 +11,7 @@ var _ = register([]Entry{
 
 // OSDMapMsg carries OSD maps and increments, encoded (MOSDMap).
 type OSDMapMsg struct {
+	Priority     uint16 // 0 means the default; monitors use PrioHigh
 	FSID         entity.UUID
 	Maps         map[uint32][]byte // full maps by epoch
 	Incrementals map[uint32][]byte // increments by the epoch they lead to
@@ -47,6 +48,7 @@ func (m *OSDMapMsg) Last() uint32 {
 
 // Encode implements [Body].
 func (m *OSDMapMsg) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	m.FSID.Encode(o.Encoder)
 	wire.Map(o.Encoder, m.Incrementals, wire.PutU32, wire.PutBlob)
 	wire.Map(o.Encoder, m.Maps, wire.PutU32, wire.PutBlob)
@@ -57,6 +59,7 @@ func (m *OSDMapMsg) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *OSDMapMsg) Decode(in *In) {
+	m.Priority = in.Priority
 	m.FSID = entity.DecodeUUID(in.Decoder)
 	m.Incrementals = wire.ReadMap(in.Decoder, 8, wire.GetU32, wire.GetBlob)
 	m.Maps = wire.ReadMap(in.Decoder, 8, wire.GetU32, wire.GetBlob)

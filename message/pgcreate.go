@@ -10,7 +10,7 @@ import (
 )
 
 var _ = register([]Entry{
-	{MsgOSDPGCreate2, "pg_create2", 2, 1, 1, PrioDefault, func() Body { return new(OSDPGCreate2) }},
+	{MsgOSDPGCreate2, "pg_create2", 2, 1, 1, PrioHigh, func() Body { return new(OSDPGCreate2) }},
 })
 
 // PGCreate is one PG to be created.

@@ -9,11 +9,11 @@ import (
 
 var _ = register([]Entry{
 	{MsgStatfs, "statfs", 2, 1, 1, PrioDefault, func() Body { return new(Statfs) }},
-	{MsgStatfsReply, "statfs_reply", 1, 1, 1, PrioDefault, func() Body { return new(StatfsReply) }},
+	{MsgStatfsReply, "statfs_reply", 1, 1, 1, PrioHigh, func() Body { return new(StatfsReply) }},
 	{MsgGetPoolStats, "getpoolstats", 1, 1, 1, PrioDefault, func() Body { return new(GetPoolStats) }},
-	{MsgGetPoolStatsReply, "getpoolstatsreply", 2, 1, 1, PrioDefault, func() Body { return new(GetPoolStatsReply) }},
+	{MsgGetPoolStatsReply, "getpoolstatsreply", 2, 1, 1, PrioHigh, func() Body { return new(GetPoolStatsReply) }},
 	{MsgPoolOp, "poolop", 4, 2, 4, PrioDefault, func() Body { return new(PoolOp) }},
-	{MsgPoolOpReply, "poolopreply", 1, 1, 1, PrioDefault, func() Body { return new(PoolOpReply) }},
+	{MsgPoolOpReply, "poolopreply", 1, 1, 1, PrioHigh, func() Body { return new(PoolOpReply) }},
 })
 
 // Statfs asks for the space of the cluster or of one pool (MStatfs).

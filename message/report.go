@@ -23,7 +23,7 @@ var _ = register([]Entry{
 	{MsgOSDPGReadyMerge, "osd_pg_ready_to_merge", 1, 1, 1, PrioDefault, func() Body { return new(OSDPGReadyToMerge) }},
 	{MsgRemoveSnaps, "remove_snaps", 1, 1, 1, PrioDefault, func() Body { return new(RemoveSnaps) }},
 	{MsgMonGetPurgedSnaps, "mon_get_purged_snaps", 1, 1, 1, PrioDefault, func() Body { return new(MonGetPurgedSnaps) }},
-	{MsgMonGetPurgedSnapsReply, "mon_get_purged_snaps_reply", 1, 1, 1, PrioDefault, func() Body { return new(MonGetPurgedSnapsReply) }},
+	{MsgMonGetPurgedSnapsReply, "mon_get_purged_snaps_reply", 1, 1, 1, PrioHigh, func() Body { return new(MonGetPurgedSnapsReply) }},
 })
 
 // OSDBoot announces an OSD that is ready (MOSDBoot).

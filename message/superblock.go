@@ -21,11 +21,14 @@ type OSDSuperblock struct {
 	OSDFSID              entity.UUID
 	PurgedSnapsLast      uint32
 	LastPurgedSnapsScrub time.Time
+	// TrimLowerBound is the oldest map epoch that the cluster keeps, as far as
+	// this OSD knows (cluster_osdmap_trim_lower_bound, since 16.2.14).
+	TrimLowerBound uint32
 }
 
-// Encode appends OSDSuperblock, version 9.
+// Encode appends OSDSuperblock, version 10.
 func (s *OSDSuperblock) Encode(e *wire.Encoder) {
-	m := e.Begin(9, 5)
+	m := e.Begin(10, 5)
 	s.ClusterFSID.Encode(e)
 	e.I32(s.Whoami)
 	e.U32(s.CurrentEpoch)
@@ -40,12 +43,13 @@ func (s *OSDSuperblock) Encode(e *wire.Encoder) {
 	e.U32(0) // and the same of each pool
 	e.U32(s.PurgedSnapsLast)
 	e.Time(s.LastPurgedSnapsScrub)
+	e.U32(s.TrimLowerBound)
 	e.End(m)
 }
 
 // DecodeOSDSuperblock reads OSDSuperblock, version 8 and later.
 func DecodeOSDSuperblock(d *wire.Decoder) OSDSuperblock {
-	sc := d.Begin(9)
+	sc := d.Begin(10)
 	defer d.End(sc)
 	if d.Err() == nil && sc.Version < 8 {
 		d.Fail("superblock of version %d", sc.Version)
@@ -62,6 +66,9 @@ func DecodeOSDSuperblock(d *wire.Decoder) OSDSuperblock {
 	if sc.Version >= 9 {
 		s.PurgedSnapsLast = d.U32()
 		s.LastPurgedSnapsScrub = d.Time()
+	}
+	if sc.Version >= 10 {
+		s.TrimLowerBound = d.U32()
 	}
 	return s
 }

@@ -202,10 +202,7 @@ func (s *OSDStat) Encode(e *wire.Encoder) {
 	wire.Slice(e, s.HBPeers, wire.PutI32)
 	e.U32(0) // once heartbeat peers outwards
 	s.OpQueueAgeHist.Encode(e)
-	perf := e.Begin(2, 2) // objectstore_perf_stat_t
-	e.U64(s.CommitLatencyNS)
-	e.U64(s.ApplyLatencyNS)
-	e.End(perf)
+	s.encodePerf(e)
 	e.U32(s.UpFrom)
 	e.U64(s.Seq)
 	e.U32(s.NumPGs)
@@ -264,6 +261,27 @@ func DecodeOSDStat(d *wire.Decoder) OSDStat {
 	}
 	d.End(sc)
 	return s
+}
+
+// featurePerfStatNS is OS_PERF_STAT_NS with the bits of its incarnation
+// (src/include/ceph_features.h). Ceph 16 defines it and leaves it out of what its
+// messengers offer, so what crosses the wire is always the first version.
+const featurePerfStatNS uint64 = 1<<17 | 1<<28 | 1<<57
+
+// encodePerf appends objectstore_perf_stat_t: in nanoseconds, or for peers
+// that do not know these in milliseconds.
+func (s *OSDStat) encodePerf(e *wire.Encoder) {
+	if e.Features == 0 || e.Features&featurePerfStatNS == featurePerfStatNS {
+		m := e.Begin(2, 2)
+		e.U64(s.CommitLatencyNS)
+		e.U64(s.ApplyLatencyNS)
+		e.End(m)
+		return
+	}
+	m := e.Begin(1, 1)
+	e.U32(uint32(s.CommitLatencyNS / 1e6))
+	e.U32(uint32(s.ApplyLatencyNS / 1e6))
+	e.End(m)
 }
 
 // decodePerf reads objectstore_perf_stat_t, whose first version counted

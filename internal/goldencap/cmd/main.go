@@ -6,6 +6,7 @@
 // Of each type and version it keeps up to three samples: the shortest, the
 // longest, and the one in the middle, all of at most -max bytes. Of client
 // operations and their replies it keeps one of each list of operation codes.
+// Types that package message does not know are counted and not kept.
 package main
 
 import (
@@ -50,7 +51,7 @@ func main() {
 		}
 		for _, m := range messages {
 			seen[m.Type]++
-			if keep(m.Type) && m.Size() <= *maxSize {
+			if keep(m.Type) && message.Lookup(m.Type) != nil && m.Size() <= *maxSize {
 				groups[shape(m)] = append(groups[shape(m)], m)
 			}
 		}
@@ -187,8 +188,5 @@ func write(dir string, chosen []*goldencap.Sample) {
 }
 
 func fileName(t uint16) string {
-	if message.Lookup(t) == nil {
-		return "unknown"
-	}
 	return strings.ReplaceAll(message.TypeName(t), "-", "_")
 }
