@@ -265,7 +265,7 @@ func (r *reader) message() bool {
 	r.held = budget{}
 	r.fr.out.segs = [maxSegments]wire.Buf{}
 	ok := r.handle(&event{kind: evFrame + eventKind(tagMessage) - 1, head: h, msg: m})
-	if !m.budget.held {
+	if !m.budget.held() {
 		m.Release()
 	}
 	return ok

@@ -43,7 +43,7 @@ func (m *Message) Len() int { return m.Front.Len() + m.Middle.Len() + m.Data.Len
 // Hold keeps the message's share of the throttles it was received under beyond
 // the return of [Dispatcher.Dispatch]. Who calls it must call [Message.Release]
 // once the message is done with.
-func (m *Message) Hold() { m.budget.held = true }
+func (m *Message) Hold() { m.budget.hold() }
 
 // Release gives back the message's share of the throttles. It may be called once
 // or more, from any goroutine that owns the message.

@@ -1,6 +1,9 @@
 package msgr
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Throttle bounds an amount in use. It serves waiters in order of arrival. All
 // methods are safe for concurrent use.
@@ -112,14 +115,28 @@ func (t *Throttle) SetMax(max int64) {
 	t.serve()
 }
 
-// budget is a received message's share of the throttles it came under.
+// budget is a received message's share of the throttles it came under. The
+// throttles do not change; state does, and may be touched by the owner while the
+// reader looks at it.
 type budget struct {
-	held                      bool
+	state                     uint32 // budgetHeld, budgetReleased
 	size                      int64
 	bytes, messages, dispatch *Throttle
 }
 
+const (
+	budgetHeld     = 1
+	budgetReleased = 2
+)
+
+func (b *budget) hold()      { atomic.CompareAndSwapUint32(&b.state, 0, budgetHeld) }
+func (b *budget) held() bool { return atomic.LoadUint32(&b.state) != 0 }
+
+// release gives the share back, once.
 func (b *budget) release() {
+	if atomic.SwapUint32(&b.state, budgetReleased) == budgetReleased {
+		return
+	}
 	if b.bytes != nil {
 		b.bytes.Put(b.size)
 	}
@@ -129,5 +146,4 @@ func (b *budget) release() {
 	if b.dispatch != nil {
 		b.dispatch.Put(b.size)
 	}
-	*b = budget{held: b.held}
 }
