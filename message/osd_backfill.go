@@ -89,6 +89,7 @@ const (
 // OSDPGBackfill moves last_backfill of a copy on (MOSDPGBackfill).
 type OSDPGBackfill struct {
 	PGHeader
+	Priority     uint16 // of the message; 0 for PrioDefault
 	Op           BackfillOp
 	LastBackfill object.ID
 	Stats        pglog.Stats
@@ -99,6 +100,7 @@ func (*OSDPGBackfill) Type() uint16 { return MsgOSDPGBackfill }
 
 // Encode implements [Body].
 func (m *OSDPGBackfill) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	o.U32(uint32(m.Op))
 	o.U32(m.Epoch)
 	o.U32(m.Since)
@@ -111,6 +113,7 @@ func (m *OSDPGBackfill) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *OSDPGBackfill) Decode(in *In) {
+	m.Priority = in.Priority
 	m.Op = BackfillOp(in.U32())
 	m.Epoch, m.Since = in.U32(), in.U32()
 	m.PGID.PGID = object.DecodePGID(in.Decoder)

@@ -12,13 +12,17 @@ import (
 
 // Recovery from the log.
 var _ = register([]Entry{
-	{MsgOSDPGPush, "MOSDPGPush", 4, 2, 3, PrioDefault, func() Body { return new(OSDPGPush) }},
-	{MsgOSDPGPull, "MOSDPGPull", 3, 2, 3, PrioDefault, func() Body { return new(OSDPGPull) }},
-	{MsgOSDPGPushReply, "MOSDPGPushReply", 3, 2, 3, PrioDefault, func() Body { return new(OSDPGPushReply) }},
-	{MsgOSDPGRecoveryDelete, "recovery_delete", 2, 1, 2, PrioDefault, func() Body { return new(OSDPGRecoveryDelete) }},
-	{MsgOSDPGRecoveryDeleteReply, "recovery_delete_reply", 2, 1, 2, PrioDefault, func() Body { return new(OSDPGRecoveryDeleteReply) }},
+	{MsgOSDPGPush, "MOSDPGPush", 4, 2, 3, PrioRecovery, func() Body { return new(OSDPGPush) }},
+	{MsgOSDPGPull, "MOSDPGPull", 3, 2, 3, PrioRecovery, func() Body { return new(OSDPGPull) }},
+	{MsgOSDPGPushReply, "MOSDPGPushReply", 3, 2, 3, PrioRecovery, func() Body { return new(OSDPGPushReply) }},
+	{MsgOSDPGRecoveryDelete, "recovery_delete", 2, 1, 2, PrioRecovery, func() Body { return new(OSDPGRecoveryDelete) }},
+	{MsgOSDPGRecoveryDeleteReply, "recovery_delete_reply", 2, 1, 2, PrioRecovery, func() Body { return new(OSDPGRecoveryDeleteReply) }},
 	{MsgOSDRecoveryReserve, "MRecoveryReserve", 3, 2, 3, PrioDefault, func() Body { return new(RecoveryReserve) }},
 })
+
+// PrioRecovery is the usual priority of recovery (osd_recovery_op_priority). An
+// object that a client waits for gets the client's.
+const PrioRecovery uint16 = 3
 
 // ObjectRecoveryInfo says what of an object is to be recovered
 // (ObjectRecoveryInfo).
@@ -188,6 +192,7 @@ const recoveryMin = 100
 // OSDPGPush brings pieces of objects to a member that misses them (MOSDPGPush).
 type OSDPGPush struct {
 	PGHeader
+	Priority uint16 // of the message; 0 for PrioRecovery
 	Pushes   []PushOp
 	Cost     uint64 // in the receiver's queue
 	From     osdmap.PGShard
@@ -199,6 +204,7 @@ func (*OSDPGPush) Type() uint16 { return MsgOSDPGPush }
 
 // Encode implements [Body].
 func (m *OSDPGPush) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	m.PGID.PGID.Encode(o.Encoder)
 	o.U32(m.Epoch)
 	o.U32(uint32(len(m.Pushes)))
@@ -214,6 +220,7 @@ func (m *OSDPGPush) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *OSDPGPush) Decode(in *In) {
+	m.Priority = in.Priority
 	m.PGID.PGID = object.DecodePGID(in.Decoder)
 	m.Epoch = in.U32()
 	m.Pushes = wire.ReadSlice(in.Decoder, recoveryMin, decodePushOp)
@@ -229,9 +236,10 @@ func (m *OSDPGPush) Decode(in *In) {
 // OSDPGPull asks a member for objects (MOSDPGPull).
 type OSDPGPull struct {
 	PGHeader
-	Pulls []PullOp
-	Cost  uint64
-	From  osdmap.PGShard
+	Priority uint16 // of the message; 0 for PrioRecovery
+	Pulls    []PullOp
+	Cost     uint64
+	From     osdmap.PGShard
 }
 
 // Type returns MsgOSDPGPull.
@@ -239,6 +247,7 @@ func (*OSDPGPull) Type() uint16 { return MsgOSDPGPull }
 
 // Encode implements [Body].
 func (m *OSDPGPull) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	m.PGID.PGID.Encode(o.Encoder)
 	o.U32(m.Epoch)
 	o.U32(uint32(len(m.Pulls)))
@@ -253,6 +262,7 @@ func (m *OSDPGPull) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *OSDPGPull) Decode(in *In) {
+	m.Priority = in.Priority
 	m.PGID.PGID = object.DecodePGID(in.Decoder)
 	m.Epoch = in.U32()
 	m.Pulls = wire.ReadSlice(in.Decoder, recoveryMin, decodePullOp)
@@ -266,9 +276,10 @@ func (m *OSDPGPull) Decode(in *In) {
 // are those of the pushes.
 type OSDPGPushReply struct {
 	PGHeader
-	Objects []object.ID
-	Cost    uint64
-	From    osdmap.PGShard
+	Priority uint16 // of the message; 0 for PrioRecovery
+	Objects  []object.ID
+	Cost     uint64
+	From     osdmap.PGShard
 }
 
 // Type returns MsgOSDPGPushReply.
@@ -276,6 +287,7 @@ func (*OSDPGPushReply) Type() uint16 { return MsgOSDPGPushReply }
 
 // Encode implements [Body].
 func (m *OSDPGPushReply) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	m.PGID.PGID.Encode(o.Encoder)
 	o.U32(m.Epoch)
 	wire.Slice(o.Encoder, m.Objects, func(e *wire.Encoder, id object.ID) {
@@ -291,6 +303,7 @@ func (m *OSDPGPushReply) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *OSDPGPushReply) Decode(in *In) {
+	m.Priority = in.Priority
 	m.PGID.PGID = object.DecodePGID(in.Decoder)
 	m.Epoch = in.U32()
 	m.Objects = wire.ReadSlice(in.Decoder, 6+objectIDMin, func(d *wire.Decoder) object.ID {
@@ -309,9 +322,10 @@ func (m *OSDPGPushReply) Decode(in *In) {
 // (MOSDPGRecoveryDelete).
 type OSDPGRecoveryDelete struct {
 	PGHeader
-	From    osdmap.PGShard
-	Cost    uint64
-	Objects []ObjectVersion
+	Priority uint16 // of the message; 0 for PrioRecovery
+	From     osdmap.PGShard
+	Cost     uint64
+	Objects  []ObjectVersion
 }
 
 // Type returns MsgOSDPGRecoveryDelete.
@@ -319,6 +333,7 @@ func (*OSDPGRecoveryDelete) Type() uint16 { return MsgOSDPGRecoveryDelete }
 
 // Encode implements [Body].
 func (m *OSDPGRecoveryDelete) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	m.From.Encode(o.Encoder)
 	m.PGID.Encode(o.Encoder)
 	o.U32(m.Epoch)
@@ -329,6 +344,7 @@ func (m *OSDPGRecoveryDelete) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *OSDPGRecoveryDelete) Decode(in *In) {
+	m.Priority = in.Priority
 	m.From = osdmap.DecodePGShard(in.Decoder)
 	m.PGID = object.DecodeSPGID(in.Decoder)
 	m.Epoch, m.Since = in.U32(), in.U32()
@@ -340,8 +356,9 @@ func (m *OSDPGRecoveryDelete) Decode(in *In) {
 // (MOSDPGRecoveryDeleteReply).
 type OSDPGRecoveryDeleteReply struct {
 	PGHeader
-	Objects []ObjectVersion
-	From    osdmap.PGShard
+	Priority uint16 // of the message; 0 for PrioRecovery
+	Objects  []ObjectVersion
+	From     osdmap.PGShard
 }
 
 // Type returns MsgOSDPGRecoveryDeleteReply.
@@ -349,6 +366,7 @@ func (*OSDPGRecoveryDeleteReply) Type() uint16 { return MsgOSDPGRecoveryDeleteRe
 
 // Encode implements [Body].
 func (m *OSDPGRecoveryDeleteReply) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	m.PGID.PGID.Encode(o.Encoder)
 	o.U32(m.Epoch)
 	o.U32(m.Since)
@@ -359,6 +377,7 @@ func (m *OSDPGRecoveryDeleteReply) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *OSDPGRecoveryDeleteReply) Decode(in *In) {
+	m.Priority = in.Priority
 	m.PGID.PGID = object.DecodePGID(in.Decoder)
 	m.Epoch, m.Since = in.U32(), in.U32()
 	m.Objects = wire.ReadSlice(in.Decoder, objectIDMin+12, getObjectVersion)
