@@ -45,7 +45,7 @@ func (ws *Workspace) findOne(b *Bucket, q *search, a attempt, taken, leaves []in
 	for {
 		in, failedHere, depth := b, uint32(0), 0
 		for {
-			if ws.budget--; ws.budget <= 0 {
+			if !ws.spend(in) {
 				return 0, false
 			}
 			item, v := int32(0), rejected

@@ -65,8 +65,7 @@ func (p place) attemptNumber(in *Bucket, numRep int32) int32 {
 // decided, which it also is when the map leads nowhere.
 func (ws *Workspace) indepPlace(b *Bucket, q *search, out, leaves []int32, p place) bool {
 	for in, depth := b, 0; ; depth++ {
-		ws.budget--
-		if len(in.Items) == 0 {
+		if !ws.spend(in) || len(in.Items) == 0 {
 			return false
 		}
 		r := p.attemptNumber(in, q.numRep)

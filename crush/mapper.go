@@ -5,13 +5,17 @@ import (
 	"sync"
 )
 
-// mappingBudget bounds the attempts of one mapping. A sound map needs a few
-// thousand at the very worst; only tunables or rules with absurd tries come
-// near it.
-const mappingBudget = 1 << 24
+// mappingBudget bounds the work of one mapping, in the cost of a choice from a
+// small bucket; it is about a second's worth. A sound map needs a few thousand,
+// some hundred thousand at the very worst; only tunables or rules with absurd
+// tries that all fail come near it.
+const mappingBudget = 1 << 23
+
+// itemsPerCost is how many items of a bucket cost as much as the choice itself.
+const itemsPerCost = 8
 
 // maxResults bounds how many devices one mapping is asked for.
-const maxResults = 1 << 16
+const maxResults = 1 << 12
 
 // Workspace is memory for mappings, reused from one to the next. The zero
 // value is ready.
@@ -21,6 +25,8 @@ type Workspace struct {
 	weights []uint32
 	args    ChooseArgs
 	budget  int
+	// limit, if not 0, is the budget instead of mappingBudget.
+	limit int
 
 	// perms are the permutations of this mapping; spare are those of earlier
 	// ones.
@@ -66,6 +72,9 @@ func (ws *Workspace) begin(m *Map, x int32, weights []uint32, args ChooseArgs, n
 		ws.args = nil
 	}
 	ws.budget = mappingBudget
+	if ws.limit > 0 {
+		ws.budget = ws.limit
+	}
 	for _, buf := range []*[]int32{&ws.current, &ws.next, &ws.leaves} {
 		*buf = slices.Grow((*buf)[:0], numRep)[:numRep]
 	}
@@ -80,13 +89,22 @@ func (ws *Workspace) end() {
 	}
 }
 
+// spend takes the cost of a choice from b off the budget; it is false when that
+// is used up.
+func (ws *Workspace) spend(b *Bucket) bool {
+	ws.budget -= 1 + len(b.Items)/itemsPerCost
+	return ws.budget > 0
+}
+
 func (ws *Workspace) permutation(b *Bucket) *permutation {
 	if p := ws.perms[b.ID]; p != nil {
 		return p
 	}
-	p := new(permutation)
+	var p *permutation
 	if n := len(ws.spare); n > 0 {
 		p, ws.spare = ws.spare[n-1], ws.spare[:n-1]
+	} else {
+		p = new(permutation)
 	}
 	p.done = 0
 	p.order = slices.Grow(p.order[:0], len(b.Items))[:len(b.Items)]

@@ -237,9 +237,9 @@ func diff(t testing.TB, what, got, want string) {
 // inputs, with the reference beside it.
 func TestReference(t *testing.T) {
 	c := newTool(t)
-	seeds, maxX := uint64(24), 1999
+	seeds, maxX := uint64(12), 1999
 	if testing.Short() {
-		seeds, maxX = 10, 499
+		seeds, maxX = 5, 499
 	}
 	for seed := range seeds {
 		seed += 1000
