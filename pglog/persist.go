@@ -283,19 +283,10 @@ func (p *Persister) putMissing(set map[string][]byte, remove []string, missing *
 		}
 		set[missingKey(o)] = encoded(128, func(e *wire.Encoder) {
 			o.Encode(e)
-			i.encodeStored(e)
+			i.Encode(e)
 		})
 	}
 	return remove
-}
-
-// encodeStored appends the item in the form in which Ceph 16 stores it: that of
-// Ceph 12, which knows no clean regions.
-func (i MissingItem) encodeStored(e *wire.Encoder) {
-	Version{}.Encode(e)
-	i.Need.Encode(e)
-	i.Have.Encode(e)
-	e.U8(uint8(b2i(i.Delete) * missingFlagDelete))
 }
 
 // Loaded is a copy as read from the store.
