@@ -113,7 +113,7 @@ func decodeBucket(d *wire.Decoder, id int32) *Bucket {
 	return b
 }
 
-// fits refuses n elements of size bytes where they cannot be.
+// fitsIn refuses n elements of size bytes where they cannot be.
 func fitsIn(d *wire.Decoder, n, size int) bool {
 	if d.Err() == nil && int64(n)*int64(size) > int64(d.Left()) {
 		d.Fail("%d weights announced, %d bytes left", n, d.Left())
@@ -171,7 +171,7 @@ func decodeNames(d *wire.Decoder) map[int32]string {
 		if length == 0 {
 			length = d.U32()
 		}
-		if uint64(length) > uint64(d.Left()) {
+		if length == 0 || uint64(length) > uint64(d.Left()) {
 			d.Fail("name of %d bytes, %d left", length, d.Left())
 		}
 		name := string(d.Raw(int(length)))

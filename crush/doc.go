@@ -30,7 +30,16 @@
 // # Departures from Ceph
 //
 //   - Where Ceph would loop, abort or read out of bounds on a faulty map, the
-//     mapping gives up that position and the decoder returns an error.
+//     mapping gives up that position and the decoder returns an error. Empty
+//     names, device ids from [MaxDevicesLimit] and bucket ids beyond
+//     [MaxBuckets] are refused.
+//   - A change ([Map.InsertItem] and the like) does all or nothing.
 //   - Tree buckets hold at most 64 items: beyond that Ceph's own encoding, whose
 //     node count is one byte, overflows.
+//   - Some changes of Ceph leave parts of a map inconsistent, ours do not:
+//     reweighting list and tree buckets keeps their inner sums; removing an item
+//     of a uniform bucket leaves the others' weight; the shadows of tree buckets
+//     have all their nodes set; with weight sets of several positions the
+//     shadows' and [Map.Reweight]'s sums are right at each. The resulting maps
+//     mean the same to every client.
 package crush

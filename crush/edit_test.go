@@ -74,7 +74,7 @@ func randomEdit(rng *rand.Rand, m *Map) edit {
 	osd := int32(rng.IntN(int(m.MaxDevices) + 3))
 	name := fmt.Sprintf("osd.%d", osd)
 	words := []string{fmt.Sprint(osd), fmt.Sprint(weight), name}
-	switch rng.IntN(6) {
+	switch rng.IntN(8) {
 	case 0:
 		return edit{append(append([]string{"--add-item"}, words...), locArgs(loc)...),
 			func(m *Map) error { return m.InsertItem(osd, weight, name, loc) }}
@@ -118,7 +118,16 @@ func randomEdit(rng *rand.Rand, m *Map) edit {
 			return m.MoveBucket(id, loc)
 		}}
 	}
+	if rng.IntN(3) == 0 {
+		return edit{[]string{"--reweight"}, (*Map).Reweight}
+	}
 	rule := fmt.Sprintf("new%d", rng.IntN(4))
+	if rng.IntN(3) == 0 {
+		return edit{[]string{"--create-simple-rule", rule, byType["root"][0], "osd", "indep"}, func(m *Map) error {
+			_, err := m.AddSimpleRule(rule, byType["root"][0], "osd", "", "indep", RuleReplicated)
+			return err
+		}}
+	}
 	class := ""
 	args := []string{"--create-replicated-rule", rule, byType["root"][0], "host"}
 	if names := slices.Sorted(maps.Values(m.ClassNames)); len(names) > 0 && rng.IntN(2) == 0 {
@@ -273,5 +282,74 @@ func TestClasses(t *testing.T) {
 	want := map[string]string{"host": "h1", "root": "default"}
 	if loc := m.FullLocation(1); !maps.Equal(loc, want) {
 		t.Errorf("location %v, want %v", loc, want)
+	}
+}
+
+// TestSwapBucket protects `osd crush swap-bucket`: content and names change
+// places, weights follow.
+func TestSwapBucket(t *testing.T) {
+	m, err := Compile("text", editableText(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.AdjustItemWeight(0, 5); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := m.ItemID("h0")
+	b, _ := m.ItemID("h2")
+	top, _ := m.ItemID("top")
+	before, _ := m.ItemWeight(top)
+	if err := m.SwapBucket(a, b); err != nil {
+		t.Fatal(err)
+	}
+	if m.ItemName(a) != "h2" || m.ItemName(b) != "h0" || !slices.Equal(m.Children(b), []int32{0, 1}) {
+		t.Errorf("after the swap %d is %s, %d is %s with %v", a, m.ItemName(a), b, m.ItemName(b), m.Children(b))
+	}
+	if w, _ := m.ItemWeight(top); w != before {
+		t.Errorf("the root weighs %#x, before %#x", w, before)
+	}
+	if err := m.SwapBucket(a, top); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("swapping a bucket with one above it: %v", err)
+	}
+}
+
+// TestWeightSets protects `osd crush weight-set`: sums follow upward and the
+// mapping uses them.
+func TestWeightSets(t *testing.T) {
+	m, err := Compile("text", editableText(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !m.CreateChooseArgs(7, 1) || m.CreateChooseArgs(7, 1) {
+		t.Fatal("weight sets are made once")
+	}
+	if err := m.AdjustWeightSet(7, 0, []float64{0}); err != nil {
+		t.Fatal(err)
+	}
+	h0, _ := m.ItemID("h0")
+	r0, _ := m.ItemID("r0")
+	if got := m.ChooseArgs[7][r0].WeightSet[0][m.Bucket(r0).Index(h0)]; got != 2*One {
+		t.Errorf("h0 weighs %#x in its parent's weight set, want 2.0", got)
+	}
+	rule, err := m.AddSimpleRule("all", "top", "osd", "", "firstn", RuleReplicated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := []uint32{One, One, One, One, One, One}
+	own, other := 0, 0
+	for x := range int32(200) {
+		if slices.Contains(m.DoRule(rule, x, 2, in, 7), 0) {
+			own++
+		}
+		if slices.Contains(m.DoRule(rule, x, 2, in, 8), 0) {
+			other++
+		}
+	}
+	if own != 0 || other == 0 {
+		t.Errorf("osd.0 got %d inputs by the weight set, %d without", own, other)
+	}
+	m.RemoveChooseArgs(7)
+	if len(m.ChooseArgs) != 0 {
+		t.Error("the weight sets are still there")
 	}
 }
