@@ -27,30 +27,29 @@ type Env struct {
 type Config struct {
 	Ops ops.Limits
 
-	MinPGLogEntries   int // osd min pg log entries
-	MaxPGLogEntries   int // osd max pg log entries
-	PGLogDupsTracked  int // osd pg log dups tracked
-	PGLogTrimMin      int // osd pg log trim min: entries worth a trim
-	PGLogTrimMax      int // osd pg log trim max: most entries per trim
-	MinRecoveryPrio   int
+	MinPGLogEntries   int           // osd min pg log entries
+	MaxPGLogEntries   int           // osd max pg log entries
+	PGLogDupsTracked  int           // osd pg log dups tracked
+	PGLogTrimMin      int           // osd pg log trim min: entries worth a trim
+	PGLogTrimMax      int           // osd pg log trim max: most entries per trim
 	RecoveryMaxActive int           // osd recovery max active: objects in flight per PG
 	RecoveryMaxChunk  uint64        // osd recovery max chunk: bytes of data per push
 	RecoveryMaxOmap   int           // osd recovery max omap entries per chunk
 	RecoverySleep     time.Duration // osd recovery sleep: between rounds
 	BackfillScanMin   int           // osd backfill scan min: objects per scan
 	BackfillScanMax   int           // osd backfill scan max
-	MaxOpsWaiting     int           // client operations kept while the PG cannot serve
 	ObjectContexts    int           // osd pg object context cache count
 	DeleteChunk       int           // osd target transaction size: objects per step of a removal
 	DeleteSleep       time.Duration // osd delete sleep
 }
 
-// DefaultConfig returns Ceph 16's defaults, except that recovery does not sleep:
-// scheduling keeps it out of the clients' way.
+// DefaultConfig returns Ceph 16's defaults, except that recovery does not sleep,
+// since scheduling keeps it out of the clients' way, and that a clean PG keeps
+// 1000 log entries rather than a share of the OSD's 300000.
 func DefaultConfig() *Config {
 	return &Config{
 		Ops:               ops.DefaultLimits(),
-		MinPGLogEntries:   250,
+		MinPGLogEntries:   1000,
 		MaxPGLogEntries:   10000,
 		PGLogDupsTracked:  3000,
 		PGLogTrimMin:      100,
@@ -60,7 +59,6 @@ func DefaultConfig() *Config {
 		RecoveryMaxOmap:   8096,
 		BackfillScanMin:   64,
 		BackfillScanMax:   512,
-		MaxOpsWaiting:     4096,
 		ObjectContexts:    64,
 		DeleteChunk:       30,
 	}
@@ -69,17 +67,10 @@ func DefaultConfig() *Config {
 // CreateInfo says how a PG comes to be on this OSD where it was not
 // (PGCreateInfo): from the monitor's create message or a peer's notify or log.
 type CreateInfo struct {
+	// Created: the monitor asked for it, and nobody has had it before.
+	Created       bool
 	History       pglog.History
 	PastIntervals *osdmap.PastIntervals // nil for none
-}
-
-// NewHistory returns the history of a PG that is created in epoch.
-func NewHistory(epoch uint32, stamp time.Time) pglog.History {
-	return pglog.History{
-		EpochCreated: epoch, EpochPoolCreated: epoch,
-		SameUpSince: epoch, SameIntervalSince: epoch, SamePrimarySince: epoch,
-		LastScrubStamp: stamp, LastDeepScrubStamp: stamp, LastCleanScrubStamp: stamp,
-	}
 }
 
 // MapSource returns the map of an epoch; nil if it is not at hand.

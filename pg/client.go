@@ -1,0 +1,390 @@
+package pg
+
+import (
+	"cmp"
+	"slices"
+
+	"sepiola/message"
+	"sepiola/object"
+	"sepiola/osdmap"
+	"sepiola/pg/ops"
+	"sepiola/pglog"
+)
+
+// clientOp is a client's operation from its arrival to its reply.
+type clientOp struct {
+	ClientOp
+	seq   uint64 // of arrival
+	reqid pglog.ReqID
+	use   ops.Use
+	// firstInLine says that it waited for an object in its turn, and does not queue
+	// again behind those that came after it.
+	firstInLine bool
+}
+
+// clientOp takes a client's operation: it waits for the client's map, then for its
+// turn.
+func (p *PG) clientOp(e ClientOp) {
+	if e.Op.Epoch > p.osdmap.Epoch || p.waitsForMap(e) {
+		p.waitMap = append(p.waitMap, e)
+		p.waiting++
+		p.fx.add(NeedMap{e.Op.Epoch})
+		return
+	}
+	p.stats.arrivals++
+	op := &clientOp{ClientOp: e, seq: p.stats.arrivals, reqid: e.Op.ReqID}
+	if op.reqid.Name.Num == 0 && op.reqid.TID == 0 {
+		op.reqid = pglog.ReqID{Name: e.Source, TID: e.Op.TID, Inc: int32(e.Op.ClientInc)}
+	}
+	p.ready = append(p.ready, op)
+}
+
+// runReady goes through the operations whose turn has come until one changes the
+// store: what follows must see the change, which is made after the step.
+func (p *PG) runReady() {
+	for len(p.ready) > 0 && !p.hasSubmitted() {
+		op := p.ready[0]
+		p.ready = slices.Delete(p.ready, 0, 1)
+		p.dispatch(evClientOp, opEvent{op})
+	}
+}
+
+// opEvent carries a client's operation through the table.
+type opEvent struct{ op *clientOp }
+
+func (opEvent) event() {}
+
+// hasSubmitted reports whether this step changes the store.
+func (p *PG) hasSubmitted() bool {
+	for _, e := range p.fx.list {
+		if _, ok := e.(Submit); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// keepOp keeps an operation until the PG is active.
+func keepOp(p *PG, ev Event) {
+	op := ev.(opEvent).op
+	if p.state.id() != stReset && !p.IsPrimary() {
+		misdirected(p, ev)
+		return
+	}
+	p.waitActive = append(p.waitActive, op)
+	p.waiting++
+}
+
+// misdirected drops an operation that reached an OSD that does not lead: the
+// client learns the map and sends it again. Reads that any copy may answer go
+// back to the primary.
+func misdirected(p *PG, ev Event) {
+	op := ev.(opEvent).op
+	if op.Op.Has(message.FlagBalanceReads|message.FlagLocalizeReads) && p.isMember(p.env.WhoAmI) {
+		p.replyError(op, ops.EAgain)
+	}
+}
+
+// keepPending gathers, in order of arrival, all operations that have not been
+// answered, so that they are tried again when the PG is active.
+func (p *PG) keepPending() {
+	pending := slices.Concat(p.waitActive, p.ready)
+	if p.active != nil {
+		pending = append(pending, p.active.pendingOps()...)
+	}
+	for _, o := range p.objects.byID {
+		pending = append(pending, o.waiters...)
+		o.waiters = nil
+	}
+	slices.SortFunc(pending, func(a, b *clientOp) int { return cmp.Compare(a.seq, b.seq) })
+	p.waitActive, p.ready = slices.CompactFunc(pending, func(a, b *clientOp) bool { return a == b }), nil
+	for _, op := range p.waitActive {
+		op.firstInLine = false
+	}
+	p.countWaiting()
+}
+
+func (p *PG) countWaiting() {
+	p.waiting = len(p.waitActive)
+	for _, ev := range p.waitMap {
+		if _, ok := ev.(ClientOp); ok {
+			p.waiting++
+		}
+	}
+}
+
+// dropOps forgets operations meant for a primary.
+func (p *PG) dropOps() {
+	p.waitActive, p.ready = nil, nil
+	p.countWaiting()
+}
+
+// wakeOps tries what waited for the PG to be active.
+func (p *PG) wakeOps() {
+	p.ready = append(p.ready, p.waitActive...)
+	p.waitActive = nil
+	p.countWaiting()
+}
+
+// dropSession forgets the operations of a client that is gone.
+func (p *PG) dropSession(s Session) {
+	gone := func(op *clientOp) bool { return op.From == s }
+	p.waitActive = slices.DeleteFunc(p.waitActive, gone)
+	p.ready = slices.DeleteFunc(p.ready, gone)
+	p.waitMap = slices.DeleteFunc(p.waitMap, func(ev Event) bool {
+		c, ok := ev.(ClientOp)
+		return ok && c.From == s
+	})
+	if p.active != nil {
+		for o, waiters := range p.active.waitObject {
+			p.active.waitObject[o] = slices.DeleteFunc(waiters, gone)
+		}
+	}
+	for _, o := range p.objects.byID {
+		o.waiters = slices.DeleteFunc(o.waiters, gone)
+	}
+	p.countWaiting()
+}
+
+// doOp is what an active primary does with an operation.
+func doOp(p *PG, ev Event) { p.doOp(ev.(opEvent).op) }
+
+func (p *PG) doOp(op *clientOp) {
+	m := op.Op
+	if m.Epoch < p.own.Info.History.SamePrimarySince || p.mustResend(m) {
+		return // sent before this OSD led; the client sends it again
+	}
+	if !p.active.serving {
+		p.waitActive = append(p.waitActive, op) // below min_size
+		p.waiting++
+		return
+	}
+	if !p.id.PGID.Contains(m.Object.Hash, p.pool.PGNum) {
+		p.clog("warn", "does not contain %v", m.Object)
+		return
+	}
+	if m.Has(message.FlagParallelExec) {
+		p.replyError(op, ops.EInval)
+		return
+	}
+	var r int32
+	if op.use, r = ops.UseOf(m, p.env.Classes); r < 0 {
+		p.replyError(op, r)
+		return
+	}
+	if op.use.PG {
+		p.doPGOp(op)
+		return
+	}
+	if r := p.checkRequest(op); r != 0 {
+		p.replyError(op, r)
+		return
+	}
+	if op.use.WriteOrdered() && !m.Has(message.FlagFullTry|message.FlagFullForce) &&
+		p.own.Info.History.LastEpochMarkedFull > m.Epoch {
+		return // sent before the pool was full; the client sends it again
+	}
+	if p.blockedByRecovery(op) || op.use.Write && p.answeredBefore(op) {
+		return
+	}
+	p.onObject(op)
+}
+
+// mustResend reports whether the map asks clients to repeat what they sent before
+// an epoch.
+func (p *PG) mustResend(m *message.OSDOp) bool {
+	return m.Epoch < p.pool.LastForceOpResend
+}
+
+// checkRequest refuses what no state of the object would allow.
+func (p *PG) checkRequest(op *clientOp) int32 {
+	m, lim := op.Op, &p.conf.Ops
+	o := m.Object
+	switch {
+	case len(o.Name) > lim.MaxObjectNameLen, len(o.Key) > lim.MaxObjectNameLen, len(o.Namespace) > lim.MaxNamespaceLen:
+		return ops.ENameTooLong
+	case o.Name == "":
+		return ops.EInval
+	case p.osdmap.IsBlocklisted(op.Addr):
+		return ops.EBlocklisted
+	}
+	if op.use.Write {
+		payload := 0
+		for i := range m.Ops {
+			payload += m.Ops[i].In.Len()
+		}
+		switch {
+		case o.Snap != object.NoSnap:
+			return ops.EInval
+		case payload > lim.MaxWriteSize:
+			return ops.EWriteTooBig
+		case p.hasSnapContext(m):
+			return ops.EOpNotSupp // clones are not made yet
+		}
+	}
+	for i := range m.Ops {
+		if (m.Ops[i].Op == message.OpListSnaps) != (o.Snap == object.SnapDir) {
+			return ops.EInval
+		}
+	}
+	return 0
+}
+
+// hasSnapContext reports whether a write has to keep what it overwrites.
+func (p *PG) hasSnapContext(m *message.OSDOp) bool {
+	if !m.Has(message.FlagEnforceSnapContext) && p.pool.IsPoolSnapsMode() {
+		return len(p.pool.Snaps) > 0
+	}
+	return len(m.Snaps) > 0
+}
+
+// onObject runs an operation when the object is free for it.
+func (p *PG) onObject(op *clientOp) {
+	id := op.Op.Object
+	if id.Snap == object.SnapDir {
+		id = id.WithSnap(object.NoSnap)
+	}
+	if id.Snap != object.NoSnap {
+		p.replyError(op, ops.ENoEnt) // no clones, so no snapshot of it
+		return
+	}
+	o, err := p.objectContext(id)
+	if err != nil {
+		p.clog("error", "%v", err)
+		p.replyError(op, ops.EIO)
+		return
+	}
+	exclusive := op.use.WriteOrdered() && op.use.Read && ops.ReadsData(op.Op)
+	free := o.mayRead() && (op.firstInLine || len(o.waiters) == 0)
+	if op.use.WriteOrdered() {
+		free = o.mayWrite(exclusive, op.firstInLine)
+	}
+	if !free && !op.Op.Has(message.FlagSkipRWLocks) {
+		o.waiters = append(o.waiters, op)
+		return
+	}
+	op.firstInLine = false
+	switch {
+	case op.use.Read && o.state.Info.Has(pglog.OILost):
+		p.replyError(op, ops.ENFile)
+	case !op.use.Write && !op.use.Cache && (!o.state.Exists ||
+		op.Op.Object.Snap != object.SnapDir && o.state.Info.Has(pglog.OIWhiteout)):
+		p.replyRead(op, o, ops.ENoEnt, nil)
+	default:
+		p.execute(op, o, exclusive)
+	}
+}
+
+// execute runs the operations and answers, or sends the change on its way.
+func (p *PG) execute(op *clientOp, o *objectContext, exclusive bool) {
+	list := slices.Clone(op.Op.Ops) // results go there; the message is not ours
+	c := &ops.Context{
+		Reader: p.env.Reader, Coll: p.coll, Object: o.id, Pool: p.pool, Limits: &p.conf.Ops,
+		Classes: p.env.Classes, Req: op.Op, ReqID: op.reqid,
+		Old: &o.state, New: ops.State{Exists: o.state.Exists, Info: o.state.Info, SnapSet: o.state.SnapSet},
+		Tx: p.newTx(), Clean: pglog.AllClean(),
+	}
+	result := c.Run(list)
+	if result == ops.EAgain {
+		return
+	}
+	changed := result >= 0 && (!c.Tx.Empty() || c.Modify)
+	switch {
+	case !op.use.Write && !op.use.Cache:
+		p.stats.add(&c.Delta)
+		p.replyRead(op, o, result, &readResult{list, c.DataOff})
+	case !changed:
+		// What failed, or changed nothing, is logged, so that a resend gets the same
+		// answer even if the object changed meanwhile.
+		p.stats.add(&c.Delta)
+		p.logError(op, o, result, list)
+	case p.refuseFull(op, c):
+	default:
+		p.write(op, o, c, list, result, exclusive)
+	}
+}
+
+// refuseFull turns down what would grow a full pool; a client that did not say
+// what to do is not answered, and waits.
+func (p *PG) refuseFull(op *clientOp, c *ops.Context) bool {
+	if c.Delta.NumBytes <= 0 && c.Delta.NumObjects <= 0 || !p.pool.HasFlag(osdmap.PoolFlagFull) ||
+		op.Op.Has(message.FlagFullForce) {
+		return false
+	}
+	if op.Op.Has(message.FlagFullTry) {
+		r := ops.ENoSpc
+		if p.pool.HasFlag(osdmap.PoolFlagFullQuota) {
+			r = ops.EDQuot
+		}
+		p.replyError(op, r)
+	}
+	return true
+}
+
+type readResult struct {
+	ops     []message.SubOp
+	dataOff uint64
+}
+
+// replyRead answers an operation that changed nothing.
+func (p *PG) replyRead(op *clientOp, o *objectContext, result int32, out *readResult) {
+	reply := p.newReply(op, result)
+	if out != nil {
+		reply.Ops = out.ops
+		stripInputs(reply.Ops)
+		reply.DataOff = uint16(out.dataOff)
+	}
+	switch {
+	case result >= 0:
+		reply.SetVersions(pglog.Version{}, o.state.Info.UserVersion)
+	case result == ops.ENoEnt:
+		reply.SetReadVersions(p.own.Info.LastUpdate, p.own.Info.LastUserVersion)
+	}
+	p.fx.add(Reply{op.From, reply})
+}
+
+func (p *PG) newReply(op *clientOp, result int32) *message.OSDOpReply {
+	return message.NewOSDOpReply(op.Op, result, p.osdmap.Epoch, message.FlagAck|message.FlagOnDisk)
+}
+
+// stripInputs leaves what a reply carries of operations.
+func stripInputs(list []message.SubOp) {
+	for i := range list {
+		list[i].In = nil
+	}
+}
+
+// replyError answers an operation that was not tried.
+func (p *PG) replyError(op *clientOp, result int32) {
+	p.fx.add(Reply{op.From, p.newReply(op, result)})
+}
+
+// answeredBefore deals with an operation that is in the log: the first result is
+// the answer, once it is durable.
+func (p *PG) answeredBefore(op *clientOp) bool {
+	first, ok := p.findRequest(op.reqid)
+	if !ok {
+		return false
+	}
+	if w := p.active.inFlight(first.Version); w != nil {
+		w.dups = append(w.dups, dupOp{op, first})
+		return true
+	}
+	p.replyDup(op, first)
+	return true
+}
+
+// replyDup repeats an earlier answer.
+func (p *PG) replyDup(op *clientOp, first pglog.Dup) {
+	reply := p.newReply(op, first.ReturnCode)
+	if op.Op.Has(message.FlagReturnVec) {
+		for i := range first.OpReturns {
+			if i < len(reply.Ops) {
+				reply.Ops[i].RVal = first.OpReturns[i].RVal
+				reply.Ops[i].Out = [][]byte{first.OpReturns[i].Data}
+			}
+		}
+	}
+	reply.SetVersions(first.Version, first.UserVersion)
+	p.fx.add(Reply{op.From, reply})
+}

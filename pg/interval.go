@@ -1,0 +1,143 @@
+package pg
+
+import (
+	"slices"
+
+	"sepiola/osdmap"
+	"sepiola/pglog"
+)
+
+// reset waits for the last of the maps at hand before anything is decided.
+type reset struct{}
+
+func (reset) id() stateID { return stReset }
+
+// advance goes on to the next map: the interval goes on, or a new one begins.
+func (p *PG) advance(e NewMap) {
+	if e.Map.Epoch <= p.osdmap.Epoch {
+		return
+	}
+	old, was := p.osdmap, p.where
+	is := e.Map.MappingOf(p.id.PGID)
+	p.osdmap = e.Map
+	if pool, ok := e.Map.Pools[p.id.Pool]; ok {
+		p.noteFullness(pool)
+		p.pool = pool
+	} else {
+		if p.state.id() != stDeleting {
+			p.abandon()
+			p.startDelete()
+		}
+		return
+	}
+	if p.state.id() == stDeleting {
+		return
+	}
+	if osdmap.IsNewInterval(p.id.PGID, old, was, e.Map, is) {
+		p.closeInterval(old, was, is)
+	}
+	p.dispatch(evMap, e)
+	if !e.More {
+		p.persistEpoch()
+		p.wakeMapWaiters()
+	}
+}
+
+// noteFullness remembers when the pool was last marked full: writes sent before
+// that are dropped, since their senders will repeat them.
+func (p *PG) noteFullness(pool *osdmap.Pool) {
+	if pool.HasFlag(osdmap.PoolFlagFull) && !p.pool.HasFlag(osdmap.PoolFlagFull) {
+		p.own.Info.History.LastEpochMarkedFull = p.osdmap.Epoch
+	}
+}
+
+// closeInterval records the interval that ended with the previous map and begins
+// a new one. All that was in flight is dropped; clients' operations are kept for
+// the case that this copy leads again.
+func (p *PG) closeInterval(old *osdmap.Map, was, is osdmap.Mapping) {
+	h := &p.own.Info.History
+	i := osdmap.ClosedInterval(p.id.PGID, old, was, p.osdmap, h.SameIntervalSince, h.LastEpochClean, anyShard)
+	if err := p.past.Add(p.pool.IsErasure(), i); err != nil {
+		p.note("past interval not added: %v", err)
+	}
+	epoch := p.osdmap.Epoch
+	if !slices.Equal(was.Up, is.Up) {
+		h.SameUpSince = epoch
+	}
+	if was.ActingPrimary != is.ActingPrimary {
+		h.SamePrimarySince = epoch
+	}
+	h.SameIntervalSince = epoch
+	p.where = is
+	p.note("interval %d-%d %v primary %d rw %v ended; now %v up %v", i.First, i.Last, i.Acting, i.Primary,
+		i.MaybeWentRW, is.Acting, is.Up)
+	p.abandon()
+	p.resetEpoch = epoch
+	p.state = reset{}
+	if p.creating {
+		p.bits |= pglog.StateCreating
+	}
+	tx := p.newTx()
+	p.saveInfo(tx, true)
+	p.submit(tx, nil)
+}
+
+// anyShard is when a replicated PG can be read: one copy is enough.
+func anyShard(have []osdmap.PGShard) bool { return len(have) > 0 }
+
+// abandon drops what belongs to the interval that ended.
+func (p *PG) abandon() {
+	p.keepPending()
+	p.lead, p.active, p.follow = nil, nil, nil
+	p.objects.clear()
+	p.dropPulls()
+	p.bits = 0
+}
+
+// resetMap leaves Reset once the last map at hand came.
+func resetMap(p *PG, ev Event) {
+	if !ev.(NewMap).More {
+		p.start()
+	}
+}
+
+// start begins the interval as what the map says this OSD is.
+func (p *PG) start() {
+	if p.IsPrimary() {
+		p.becomePrimary()
+		return
+	}
+	p.dropOps() // they belong to another primary now
+	p.state = stray{}
+	p.sendNotify(p.osdmap.Epoch)
+}
+
+// dispatchable says whether the message belongs to the current interval.
+func (p *PG) isCurrent(min uint32) bool { return min >= p.resetEpoch }
+
+// oldestPast is how far back past intervals are needed.
+func (p *PG) oldestPast() uint32 {
+	return max(p.own.Info.History.EpochPoolCreated, p.own.Info.History.LastEpochClean)
+}
+
+// copies returns the members of a set that are OSDs.
+func members(osds []int32) []int32 {
+	return slices.DeleteFunc(slices.Clone(osds), func(o int32) bool { return o == osdmap.ItemNone })
+}
+
+// writeable reports whether enough members are there to take writes.
+func (p *PG) writeable() bool {
+	return len(members(p.where.Acting)) >= int(p.pool.MinSize) && p.osdmap.StretchCanPeer(p.pool, p.where.Acting)
+}
+
+// mergeHistory takes over what a peer knows of the PG's past.
+func (p *PG) mergeHistory(h *pglog.History) bool {
+	if !p.own.Info.History.Merge(h) {
+		return false
+	}
+	if p.past.Last != 0 && p.own.Info.History.LastEpochClean >= p.past.Last {
+		// The PG was clean after all of them: they say nothing any more.
+		p.past = osdmap.PastIntervals{}
+	}
+	return true
+}

@@ -1,0 +1,166 @@
+package pg
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"sepiola/message"
+	"sepiola/object"
+	"sepiola/objectstore"
+	"sepiola/osdmap"
+	"sepiola/pglog"
+)
+
+// PG is one OSD's copy of a placement group. Make it with [New] or [Load]; drive
+// it with [Drive] or by the rules of the package comment.
+type PG struct {
+	env  Env
+	conf *Config
+	id   object.SPGID
+	coll objectstore.Coll
+
+	// Of the step being taken.
+	now time.Time
+	fx  *Effects
+
+	osdmap *osdmap.Map
+	pool   *osdmap.Pool
+	where  osdmap.Mapping // in the current interval
+
+	// What the store holds too.
+	own        pglog.Copy
+	past       osdmap.PastIntervals
+	persist    pglog.Persister
+	savedEpoch uint32
+	creating   bool // never active so far; the monitor waits to hear of it
+
+	// resetEpoch is when the current interval began for this copy; peering
+	// messages that answer something older are dropped (last_peering_reset).
+	resetEpoch uint32
+	state      state
+	bits       pglog.State // of what is reported, beyond what follows from state
+
+	lead   *lead       // nil unless primary
+	active *active     // nil unless an active or peered primary
+	follow *follower   // nil unless an active replica
+	pulls  recoverySet // incoming pushes under way
+
+	waitMap    []Event // what refers to a newer map, in order
+	waitActive []*clientOp
+	ready      []*clientOp // to be tried again, in order
+	waiting    int         // client operations kept anywhere
+
+	nextToken uint64
+	nextTID   uint64
+	onCommit  []commitAction // in order of tokens
+
+	objects objectCache
+	stats   statsKeeper
+	removed bool
+}
+
+// commitAction is what to do once a transaction is durable.
+type commitAction struct {
+	token uint64
+	do    func()
+}
+
+// Epoch returns the epoch of the map the PG has got to.
+func (p *PG) Epoch() uint32 { return p.osdmap.Epoch }
+
+// Mapping returns up and acting sets.
+func (p *PG) Mapping() osdmap.Mapping { return p.where }
+
+// IsPrimary reports whether this OSD leads the PG.
+func (p *PG) IsPrimary() bool { return p.where.ActingPrimary == p.env.WhoAmI }
+
+// IsRemoved reports whether the copy is gone; see [Removed].
+func (p *PG) IsRemoved() bool { return p.removed }
+
+// Info returns a copy of the PG's info.
+func (p *PG) Info() pglog.Info { return p.own.Info.Clone() }
+
+// HasWork reports whether [Continue] is called for.
+func (p *PG) HasWork() bool { return len(p.ready) > 0 && !p.removed }
+
+// Step takes one event and adds to fx what it leads to. now is the time of the
+// event; it never goes backwards.
+func (p *PG) Step(now time.Time, ev Event, fx *Effects) {
+	if p.removed {
+		return
+	}
+	p.now, p.fx = now, fx
+	defer func() { p.fx = nil }()
+	switch e := ev.(type) {
+	case NewMap:
+		p.advance(e)
+	case Committed:
+		p.committed(e.Token)
+	case Continue:
+	case SessionReset:
+		p.dropSession(e.Session)
+	case ClientOp:
+		p.clientOp(e)
+	case PeerMessage:
+		p.peerMessage(e)
+	case Timer:
+		p.dispatch(evTimer, e)
+	}
+	p.runReady()
+}
+
+// Drive takes a step, carries its effects out by do, and goes on while there is
+// work left. fx is reset and used for collecting.
+func Drive(p *PG, now time.Time, ev Event, fx *Effects, do func(Effect)) {
+	for {
+		fx.Reset()
+		p.Step(now, ev, fx)
+		for _, e := range fx.List() {
+			do(e)
+		}
+		if !p.HasWork() {
+			fx.Reset()
+			return
+		}
+		ev = Continue{}
+	}
+}
+
+// submit hands a transaction to the store and remembers what to do when it is
+// durable; then may be nil.
+func (p *PG) submit(tx *objectstore.Transaction, then func()) {
+	var token uint64
+	if then != nil {
+		p.nextToken++
+		token = p.nextToken
+		p.onCommit = append(p.onCommit, commitAction{token, then})
+	}
+	p.fx.add(Submit{tx, token})
+}
+
+func (p *PG) committed(token uint64) {
+	for len(p.onCommit) > 0 && p.onCommit[0].token <= token {
+		a := p.onCommit[0]
+		p.onCommit = slices.Delete(p.onCommit, 0, 1)
+		a.do()
+	}
+}
+
+// send queues a message to one OSD.
+func (p *PG) send(to int32, m message.Body) { p.fx.add(SendOSD{[]int32{to}, m}) }
+
+// note adds a line to the debug log.
+func (p *PG) note(format string, args ...any) {
+	p.fx.add(Note{fmt.Sprintf(format, args...)})
+}
+
+// clog adds a line to the cluster's log.
+func (p *PG) clog(level, format string, args ...any) {
+	p.fx.add(ClusterLog{level, p.id.String() + " " + fmt.Sprintf(format, args...)})
+}
+
+// gid returns the store's id of an object of this PG.
+func (p *PG) gid(o object.ID) object.GID {
+	return object.GID{ID: o, Gen: object.NoGen, Shard: p.id.Shard}
+}

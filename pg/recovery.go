@@ -1,0 +1,503 @@
+package pg
+
+import (
+	"slices"
+
+	"sepiola/message"
+	"sepiola/object"
+	"sepiola/osdmap"
+	"sepiola/pg/ops"
+	"sepiola/pglog"
+)
+
+// recovery is the work of bringing missing objects to where they are missing, as
+// the primary does it: first to itself, then to the members.
+type recovery struct {
+	// sources are the copies known to hold a version the primary misses.
+	sources map[object.ID][]int32
+	// asked are strays that were asked for their missing sets.
+	asked   map[int32]bool
+	pulling map[object.ID]*pull
+	pushing map[object.ID]*pushOut
+	// wanted are objects operations wait for, in the order they asked.
+	wanted []object.ID
+	local  map[object.ID]bool // deletes under way here
+	timer  bool
+}
+
+// pull is an object on its way to the primary.
+type pull struct {
+	from  int32
+	tried []int32
+}
+
+// pushOut is an object on its way to members: the same piece to all of them at
+// once, the next when all have stored it.
+type pushOut struct {
+	version  pglog.Version
+	info     message.ObjectRecoveryInfo
+	progress message.ObjectRecoveryProgress // of what was sent
+	to       []int32                        // all that receive it
+	waitFor  []int32                        // those that have not stored the piece
+	removal  bool
+	done     func() // instead of the missing sets' update: for backfill
+}
+
+func (r *recovery) init() {
+	r.sources, r.asked = map[object.ID][]int32{}, map[int32]bool{}
+	r.pulling, r.pushing = map[object.ID]*pull{}, map[object.ID]*pushOut{}
+	r.local = map[object.ID]bool{}
+}
+
+func (r *recovery) inFlight() int { return len(r.pulling) + len(r.pushing) + len(r.local) }
+
+// findSources works out who has what the primary misses, and asks strays that may
+// have it.
+func (p *PG) findSources() {
+	if p.own.Missing.Len() == 0 {
+		return
+	}
+	for osd := range p.lead.missing {
+		p.addSource(osd)
+	}
+	for _, list := range p.active.recovery.sources {
+		slices.Sort(list)
+	}
+	if p.hasUnfound() {
+		for _, osd := range p.sortedStrays() {
+			p.askForMissing(osd)
+		}
+	}
+}
+
+// addSource notes which missing objects a copy has.
+func (p *PG) addSource(osd int32) {
+	info, missing := p.lead.infos[osd], p.lead.missing[osd]
+	if info == nil || missing == nil {
+		return
+	}
+	r := &p.active.recovery
+	for o, item := range p.own.Missing.ByNeed(pglog.Version{}) {
+		if item.Delete || info.LastUpdate.Less(item.Need) || info.LastBackfill.Less(o) || missing.Has(o) ||
+			slices.Contains(r.sources[o], osd) {
+			continue
+		}
+		r.sources[o] = append(r.sources[o], osd)
+		slices.Sort(r.sources[o])
+	}
+}
+
+// askForMissing asks a stray for its missing set; its log from its last
+// activation comes with it.
+func (p *PG) askForMissing(osd int32) {
+	r, info := &p.active.recovery, p.lead.infos[osd]
+	if r.asked[osd] || info == nil || info.IsEmpty() || p.osdmap.IsDown(osd) {
+		return
+	}
+	r.asked[osd] = true
+	p.query(osd, pglog.QueryFullLog, pglog.Version{})
+}
+
+// activeLog is a stray's log and missing set.
+func activeLog(p *PG, from int32, m *message.OSDPGLog) {
+	if slices.Contains(p.active.others, from) || !p.active.recovery.asked[from] {
+		return
+	}
+	info, missing, err := pglog.ProcReplicaLog(p.own.Log, m.Log, &m.Info, orEmpty(m.Missing))
+	if err != nil {
+		p.note("log of stray osd.%d: %v", from, err)
+		return
+	}
+	p.lead.infos[from], p.lead.missing[from] = &info, missing
+	p.addSource(from)
+	p.recover()
+}
+
+// isUnfound reports whether a missing object is on no copy known.
+func (p *PG) isUnfound(o object.ID) bool {
+	item, ok := p.own.Missing.Get(o)
+	return ok && !item.Delete && len(p.liveSources(o)) == 0
+}
+
+// liveSources are the sources that are up.
+func (p *PG) liveSources(o object.ID) []int32 {
+	return slices.DeleteFunc(slices.Clone(p.active.recovery.sources[o]), p.osdmap.IsDown)
+}
+
+func (p *PG) hasUnfound() bool { return p.countUnfound() > 0 }
+
+func (p *PG) countUnfound() int {
+	n := 0
+	for o := range p.own.Missing.ByNeed(pglog.Version{}) {
+		if p.isUnfound(o) {
+			n++
+		}
+	}
+	return n
+}
+
+// blockedByRecovery makes an operation wait for an object that is missing here,
+// or, if it writes, on any member.
+func (p *PG) blockedByRecovery(op *clientOp) bool {
+	o := op.Op.Object
+	if o.Snap == object.SnapDir {
+		o = o.WithSnap(object.NoSnap)
+	}
+	if !p.own.Missing.Has(o) && (!op.use.WriteOrdered() || !p.isDegraded(o)) {
+		return false
+	}
+	a := p.active
+	if len(a.waitObject[o]) == 0 {
+		a.recovery.wanted = append(a.recovery.wanted, o)
+	}
+	a.waitObject[o] = append(a.waitObject[o], op)
+	p.recover()
+	return true
+}
+
+// isDegraded reports whether a member misses the object or is being sent it.
+func (p *PG) isDegraded(o object.ID) bool {
+	for _, osd := range p.active.others {
+		if p.lead.missing[osd].Has(o) {
+			return true
+		}
+	}
+	return p.active.recovery.pushing[o] != nil || p.isBackfilling(o)
+}
+
+// wakeObject tries what waited for an object.
+func (p *PG) wakeObject(o object.ID) {
+	a := p.active
+	waiters := a.waitObject[o]
+	if len(waiters) == 0 {
+		return
+	}
+	delete(a.waitObject, o)
+	p.ready = append(p.ready, waiters...)
+}
+
+// mayRecover reports whether the map's flags let recovery go on.
+func (p *PG) mayRecover() bool {
+	return !p.osdmap.TestFlag(osdmap.FlagNoRecover | osdmap.FlagPauseRec)
+}
+
+// recover starts as much recovery as may be in flight, and moves the state on when
+// there is none left.
+func (p *PG) recover() {
+	if p.active == nil || p.state.id() == stActivating {
+		return
+	}
+	r := &p.active.recovery
+	p.recoverWanted()
+	if p.mayRecover() && !r.timer {
+		p.recoverMissing()
+	}
+	p.recoveryState()
+}
+
+// recoverWanted puts what operations wait for before all else, beyond the bound.
+func (p *PG) recoverWanted() {
+	r := &p.active.recovery
+	r.wanted = slices.DeleteFunc(r.wanted, func(o object.ID) bool {
+		return len(p.active.waitObject[o]) == 0
+	})
+	for _, o := range slices.Clone(r.wanted) {
+		p.recoverObject(o)
+	}
+}
+
+// recoverMissing goes through the missing sets in the order of versions.
+func (p *PG) recoverMissing() {
+	r, most := &p.active.recovery, p.conf.RecoveryMaxActive
+	for o := range p.own.Missing.ByNeed(pglog.Version{}) {
+		if r.inFlight() >= most {
+			return
+		}
+		p.recoverObject(o)
+	}
+	for _, osd := range p.active.others {
+		for o := range p.lead.missing[osd].ByNeed(pglog.Version{}) {
+			if r.inFlight() >= most {
+				return
+			}
+			p.recoverObject(o)
+		}
+	}
+}
+
+// recoverObject starts the next step of an object's recovery, unless one is under
+// way or none is possible.
+func (p *PG) recoverObject(o object.ID) {
+	r := &p.active.recovery
+	if r.pulling[o] != nil || r.pushing[o] != nil || r.local[o] {
+		return
+	}
+	item, missing := p.own.Missing.Get(o)
+	switch {
+	case missing && item.Delete:
+		p.deleteHere(o, item)
+	case missing:
+		p.startPull(o, item, nil)
+	default:
+		p.startPush(o)
+	}
+}
+
+// recoveryState moves between the states of an active PG.
+func (p *PG) recoveryState() {
+	was := p.state.id()
+	switch {
+	case p.missingAnywhere():
+		p.state = recovering{}
+	case p.needsBackfill():
+		p.state = backfilling{}
+		p.backfillMore()
+	case p.state.id() != stClean:
+		p.enterRecovered()
+	}
+	if p.state.id() != was {
+		p.fx.add(StatsChanged{})
+	}
+}
+
+func (p *PG) missingAnywhere() bool {
+	if p.own.Missing.Len() > 0 {
+		return true
+	}
+	for _, osd := range p.active.others {
+		if p.lead.missing[osd].Len() > 0 {
+			return true
+		}
+	}
+	return p.active.recovery.inFlight() > 0
+}
+
+// enterRecovered is reached when no member misses anything: the acting set goes
+// back to what CRUSH wants, or the PG is clean.
+func (p *PG) enterRecovered() {
+	p.state = recovered{}
+	if !slices.Equal(p.where.Acting, p.where.Up) {
+		if _, c, ok := p.choose(); ok && !slices.Equal(c.Acting, p.where.Acting) {
+			p.wantActing(c.Acting)
+			return
+		}
+	}
+	p.enterClean()
+}
+
+// enterClean records that nothing is missing. Only a PG with all its copies is
+// clean in the sense that its past no longer matters.
+func (p *PG) enterClean() {
+	p.state = clean{}
+	if p.active.cleaned || len(members(p.where.Acting)) < int(p.pool.Size) || !slices.Equal(p.where.Acting, p.where.Up) {
+		return
+	}
+	p.active.cleaned = true
+	h := &p.own.Info.History
+	h.LastEpochClean, h.LastIntervalClean = p.osdmap.Epoch, h.SameIntervalSince
+	p.past = osdmap.PastIntervals{}
+	tx := p.newTx()
+	p.saveInfo(tx, true)
+	p.submit(tx, nil)
+	p.shareInfo()
+	p.purgeStrays()
+	p.fx.add(StatsChanged{})
+}
+
+// deleteHere removes an object that the log says is deleted.
+func (p *PG) deleteHere(o object.ID, item pglog.MissingItem) {
+	a := p.active
+	a.recovery.local[o] = true
+	tx := p.newTx()
+	tx.Remove(p.coll, p.gid(o))
+	p.gotObject(tx, o, item.Need)
+	p.submit(tx, func() {
+		if p.active != a {
+			return
+		}
+		delete(a.recovery.local, o)
+		p.forgetContext(o)
+		p.recoveredHere(o)
+	})
+}
+
+// recoveredHere goes on with an object that the primary has now.
+func (p *PG) recoveredHere(o object.ID) {
+	p.forgetContext(o)
+	p.wakeReaders(o)
+	p.recover()
+}
+
+// wakeReaders tries what waited for the object; writes wait again if a member
+// still misses it.
+func (p *PG) wakeReaders(o object.ID) { p.wakeObject(o) }
+
+// gotObject records that this copy has an object now, in the transaction that
+// makes it so.
+func (p *PG) gotObject(tx txn, o object.ID, v pglog.Version) {
+	if err := p.own.RecoverGot(o, v); err != nil {
+		p.clog("error", "recovered %v %v: %v", o, v, err)
+	}
+	p.saveInfo(tx, false)
+}
+
+// startPush sends an object, or its removal, to every member that misses it.
+func (p *PG) startPush(o object.ID) {
+	r := &p.active.recovery
+	out := &pushOut{}
+	for _, osd := range p.active.others {
+		item, ok := p.lead.missing[osd].Get(o)
+		if !ok {
+			continue
+		}
+		out.to = append(out.to, osd)
+		out.version, out.removal = item.Need, item.Delete
+	}
+	if len(out.to) == 0 {
+		if !p.isBackfilling(o) {
+			p.wakeObject(o)
+		}
+		return
+	}
+	if out.removal {
+		r.pushing[o] = out
+		out.waitFor = slices.Clone(out.to)
+		p.fx.add(SendOSD{out.to, &message.OSDPGRecoveryDelete{PGHeader: p.header(), From: p.self(),
+			Objects: []message.ObjectVersion{{Object: o, Version: out.version}}}})
+		return
+	}
+	if o := p.objects.byID[o]; o != nil && o.writes > 0 {
+		return // what is in flight must land first
+	}
+	p.push(o, out)
+}
+
+// push begins to send an object.
+func (p *PG) push(o object.ID, out *pushOut) {
+	info, err := p.recoveryInfo(o)
+	if err != nil {
+		p.clog("error", "pushing %v: %v", o, err)
+		return
+	}
+	out.version, out.info, out.progress = info.Version, info, message.NewProgress()
+	p.active.recovery.pushing[o] = out
+	p.pushPiece(o, out)
+}
+
+func (p *PG) pushPiece(o object.ID, out *pushOut) {
+	piece, err := p.readPiece(out.info, out.progress)
+	if err != nil {
+		p.clog("error", "pushing %v: %v", o, err)
+		delete(p.active.recovery.pushing, o)
+		return
+	}
+	out.progress = piece.After
+	out.waitFor = slices.Clone(out.to)
+	p.stats.pushed(&piece)
+	p.fx.add(SendOSD{out.to, &message.OSDPGPush{PGHeader: p.header(), From: p.self(),
+		Pushes: []message.PushOp{piece}, Cost: piece.Cost()}})
+}
+
+// pushReply is a member's word that it stored a piece.
+func pushReply(p *PG, from int32, m *message.OSDPGPushReply) {
+	for _, o := range m.Objects {
+		out := p.active.recovery.pushing[o]
+		if out == nil || out.removal || !out.stored(from) {
+			continue
+		}
+		if !out.progress.Complete() {
+			p.pushPiece(o, out)
+			continue
+		}
+		p.pushDone(o, out)
+	}
+}
+
+// stored notes that a member stored the piece, and reports whether all have.
+func (out *pushOut) stored(osd int32) bool {
+	i := slices.Index(out.waitFor, osd)
+	if i < 0 {
+		return false
+	}
+	out.waitFor = slices.Delete(out.waitFor, i, i+1)
+	return len(out.waitFor) == 0
+}
+
+func deleteReply(p *PG, from int32, m *message.OSDPGRecoveryDeleteReply) {
+	for _, ov := range m.Objects {
+		out := p.active.recovery.pushing[ov.Object]
+		if out != nil && out.removal && out.stored(from) {
+			p.pushDone(ov.Object, out)
+		}
+	}
+}
+
+// pushDone records that the members have the object.
+func (p *PG) pushDone(o object.ID, out *pushOut) {
+	delete(p.active.recovery.pushing, o)
+	for _, osd := range out.to {
+		p.peerGot(osd, o, out.version)
+	}
+	if out.done != nil {
+		out.done()
+	}
+	p.wakeObject(o)
+	p.recover()
+	p.fx.add(StatsChanged{})
+}
+
+// peerGot records that a member has an object now.
+func (p *PG) peerGot(osd int32, o object.ID, v pglog.Version) {
+	missing, info := p.lead.missing[osd], p.lead.infos[osd]
+	if !missing.Has(o) {
+		return
+	}
+	if err := missing.Got(o, v); err != nil {
+		p.clog("error", "osd.%d got %v %v: %v", osd, o, v, err)
+		return
+	}
+	p.stats.recovered++
+	if missing.Len() == 0 {
+		info.LastComplete = info.LastUpdate
+	}
+}
+
+// recoveryTimer goes on after a pause.
+func recoveryTimer(p *PG, ev Event) {
+	if ev.(Timer).Kind == TimerRecovery {
+		p.active.recovery.timer = false
+		p.recover()
+	}
+}
+
+// doPGOp answers operations on the whole PG.
+func (p *PG) doPGOp(op *clientOp) {
+	list := slices.Clone(op.Op.Ops)
+	result := int32(0)
+	for i := range list {
+		result = p.pgOp(op.Op, &list[i])
+		list[i].RVal = result
+		if result < 0 {
+			break
+		}
+	}
+	reply := p.newReply(op, result)
+	reply.Ops = list
+	stripInputs(reply.Ops)
+	reply.SetVersions(pglog.Version{}, p.own.Info.LastUserVersion)
+	p.fx.add(Reply{op.From, reply})
+}
+
+func (p *PG) pgOp(m *message.OSDOp, op *message.SubOp) int32 {
+	switch op.Op {
+	case message.OpPGNLs:
+		return p.list(m, op)
+	case message.OpPGLs, message.OpPGLsFilter, message.OpPGNLsFilter:
+		return ops.EOpNotSupp // the old form, and filters, of which there are none
+	case message.OpPGHitSetLs:
+		return p.listHitSets(op)
+	case message.OpPGHitSetGet:
+		return ops.ENoEnt
+	}
+	return ops.EInval
+}
