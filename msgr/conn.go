@@ -26,6 +26,7 @@ type Conn struct {
 	mu       sync.Mutex
 	s        session
 	fx       effects
+	sending  event // of Send, here to spare an allocation
 	link     *link // the current one; it may be still dialing
 	attach   *link // the link of an evAdopt in progress
 	notes    []notice
@@ -61,7 +62,9 @@ func (c *Conn) Send(m *Message) error {
 	if c.s.state == stateClosed {
 		return ErrClosed
 	}
-	c.step(&event{kind: evSend, msg: m})
+	c.sending = event{kind: evSend, msg: m}
+	c.step(&c.sending)
+	c.sending.msg = nil
 	return nil
 }
 

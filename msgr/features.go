@@ -5,9 +5,14 @@ package msgr
 // incarnation are set too, which is why every constant here is the whole mask
 // (CEPH_FEATUREMASK_*) and [HasFeature] compares all of it.
 const (
-	incarnation1                  uint64 = 0
-	incarnation2                  uint64 = 1 << 57       // Jewel
-	incarnation3                  uint64 = 1<<57 | 1<<28 // Mimic
+	incarnation1 uint64 = 0
+	incarnation2 uint64 = 1 << 57       // Jewel
+	incarnation3 uint64 = 1<<57 | 1<<28 // Mimic
+)
+
+// The features, lowest bit first, each named as in Ceph without CEPH_FEATURE_.
+// Several names share a bit where one release brought them together.
+const (
 	FeatureUID                    uint64 = 1<<0 | incarnation1
 	FeatureNoSrcAddr              uint64 = 1<<1 | incarnation1
 	FeatureServerNautilus         uint64 = 1<<2 | incarnation3

@@ -28,8 +28,10 @@ type received struct {
 	tag     tag
 	payload []byte // of a control frame
 	head    messageHead
-	segs    [maxSegments]wire.Buf // 1..3: front, middle, data
-	raw     []byte                // the bytes on the wire, while the reader keeps a transcript
+	// segs 1..3 are front, middle and data. The pieces belong to the message, the
+	// lists to the reader.
+	segs [maxSegments]wire.Buf
+	raw  []byte // the bytes on the wire, while the reader keeps a transcript
 }
 
 // readerStep says what a frameReader has come to.
@@ -202,7 +204,8 @@ func (r *frameReader) preamble() (readerStep, bool, error) {
 	if err != nil {
 		return 0, false, err
 	}
-	r.out = received{tag: pre.tag, raw: r.out.raw}
+	r.clearOut()
+	r.out.tag = pre.tag
 	r.note(p)
 	r.pre = pre
 	r.crcs = [maxSegments]uint32{crcSeed, crcSeed, crcSeed, crcSeed}
@@ -210,6 +213,16 @@ func (r *frameReader) preamble() (readerStep, bool, error) {
 	r.phase = phaseFirst
 	r.begin(int(pre.segs[0].length))
 	return 0, true, nil
+}
+
+// clearOut empties the result, keeping the transcript and the memory of the lists.
+func (r *frameReader) clearOut() {
+	out := received{raw: r.out.raw}
+	for i, s := range r.out.segs {
+		clear(s)
+		out.segs[i] = s[:0]
+	}
+	r.out = out
 }
 
 // begin starts to fill a segment of n bytes.
@@ -232,8 +245,10 @@ func (r *frameReader) piece() {
 	case n == 0:
 	case r.seg == 0 && n <= len(r.small):
 		r.dst = r.small[:n]
-	default:
+	case r.seg == 0:
 		r.dst = make([]byte, n)
+	default:
+		r.dst = getPayload(n)
 	}
 }
 
@@ -317,7 +332,7 @@ func (r *frameReader) epilogue() (readerStep, bool, error) {
 			return 0, false, err
 		}
 		if aborted {
-			r.out = received{raw: r.out.raw}
+			r.clearOut()
 			return 0, true, nil
 		}
 	}

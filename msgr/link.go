@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"sepiola/entity"
-	"sepiola/wire"
 )
 
 // link is the driver of one socket. A goroutine reads from it for as long as it
@@ -156,6 +155,7 @@ func (l *link) serve() {
 type reader struct {
 	l    *link
 	fr   *frameReader
+	ev   event  // of the message at hand, here to spare an allocation
 	held budget // what has been taken from throttles for the message being received
 }
 
@@ -259,12 +259,13 @@ func (r *reader) message() bool {
 	m := &Message{
 		Type: h.kind, Priority: h.priority, Version: h.version, CompatVersion: h.compatVersion,
 		TID: h.tid, Seq: h.seq, DataOff: h.dataOff,
-		Front: r.fr.out.segs[1], Middle: r.fr.out.segs[2], Data: r.fr.out.segs[3],
 		budget: r.held,
 	}
+	segs := &r.fr.out.segs
+	m.Front, m.Middle, m.Data = m.own(0, segs[1]), m.own(1, segs[2]), m.own(2, segs[3])
 	r.held = budget{}
-	r.fr.out.segs = [maxSegments]wire.Buf{}
-	ok := r.handle(&event{kind: evFrame + eventKind(tagMessage) - 1, head: h, msg: m})
+	r.ev = event{kind: frameEvent(tagMessage), head: h, msg: m}
+	ok := r.handle(&r.ev)
 	if !m.budget.held() {
 		m.Release()
 	}

@@ -2,6 +2,7 @@ package msgr
 
 import (
 	"fmt"
+	"slices"
 
 	"sepiola/wire"
 )
@@ -35,6 +36,20 @@ type Message struct {
 	Front, Middle, Data wire.Buf
 
 	budget budget
+	// lists is the memory of Front, Middle and Data where they are of one piece.
+	lists [3][1][]byte
+}
+
+// own returns a list of its own for the pieces of segment i.
+func (m *Message) own(i int, pieces wire.Buf) wire.Buf {
+	switch len(pieces) {
+	case 0:
+		return nil
+	case 1:
+		m.lists[i][0] = pieces[0]
+		return m.lists[i][:1:1]
+	}
+	return slices.Clone(pieces)
 }
 
 // Len returns the bytes of the three payload segments.
@@ -48,6 +63,21 @@ func (m *Message) Hold() { m.budget.hold() }
 // Release gives back the message's share of the throttles. It may be called once
 // or more, from any goroutine that owns the message.
 func (m *Message) Release() { m.budget.release() }
+
+// Free releases a received message, and gives the memory of its payload back to
+// be received into again. It may be called once, by the only one who still refers
+// to any part of the payload: no queued message, store transaction or decoded
+// value may share it. Freeing is never needed; it spares the garbage collector.
+func (m *Message) Free() {
+	m.Release()
+	for i, l := range [...]*wire.Buf{&m.Front, &m.Middle, &m.Data} {
+		for _, p := range *l {
+			putPayload(p)
+		}
+		*l = nil
+		m.lists[i][0] = nil
+	}
+}
 
 // String names the message for logs: type, transaction and payload lengths.
 func (m *Message) String() string {
