@@ -21,9 +21,9 @@
 //
 // # Invariants
 //
-// Decoding what [Encode] made gives an equal body. Encoding what Ceph 16 sent
-// gives Ceph's bytes again; golden_test.go names the few bytes that Ceph itself
-// leaves undefined.
+// Decoding what [Encode] made gives an equal body, but for a collection that is
+// empty, which may come back nil or not. Encoding what Ceph 16.2.15 sent gives
+// Ceph's bytes again.
 //
 // # Departures from Ceph
 //

@@ -247,8 +247,7 @@ func DecodeNotifyReply(d *wire.Decoder) NotifyReply {
 	}
 }
 
-// CopyCursor says how far a copy has come (object_copy_cursor_t). It is also the
-// input of COPY_GET.
+// CopyCursor says how far a copy has come (object_copy_cursor_t).
 type CopyCursor struct {
 	DataOffset   uint64
 	OmapOffset   string
@@ -277,6 +276,57 @@ func DecodeCopyCursor(d *wire.Decoder) CopyCursor {
 	defer d.End(s)
 	return CopyCursor{AttrComplete: d.Bool(), DataOffset: d.U64(), DataComplete: d.Bool(),
 		OmapOffset: d.String(), OmapComplete: d.Bool()}
+}
+
+// CopyGetRequest is the input of COPY_GET: where to go on, and the most bytes
+// wanted.
+type CopyGetRequest struct {
+	Cursor CopyCursor
+	Max    uint64
+}
+
+// Encode appends the input of COPY_GET.
+func (r *CopyGetRequest) Encode(e *wire.Encoder) {
+	r.Cursor.Encode(e)
+	e.U64(r.Max)
+}
+
+// DecodeCopyGetRequest reads the input of COPY_GET.
+func DecodeCopyGetRequest(d *wire.Decoder) CopyGetRequest {
+	return CopyGetRequest{DecodeCopyCursor(d), d.U64()}
+}
+
+// CopySource is the input of COPY_FROM and, with Truncate, of COPY_FROM2: the
+// object to copy.
+type CopySource struct {
+	Name     string
+	Locator  object.Locator
+	Truncate *CopyTruncate // nil for COPY_FROM
+}
+
+// CopyTruncate is what COPY_FROM2 sets the copy's truncation to.
+type CopyTruncate struct {
+	Seq  uint32
+	Size uint64
+}
+
+// Encode appends the input.
+func (c *CopySource) Encode(e *wire.Encoder) {
+	e.String(c.Name)
+	c.Locator.Encode(e)
+	if c.Truncate != nil {
+		e.U32(c.Truncate.Seq)
+		e.U64(c.Truncate.Size)
+	}
+}
+
+// DecodeCopySource reads the input of either.
+func DecodeCopySource(d *wire.Decoder) CopySource {
+	c := CopySource{Name: d.String(), Locator: object.DecodeLocator(d)}
+	if d.Left() > 0 {
+		c.Truncate = &CopyTruncate{d.U32(), d.U64()}
+	}
+	return c
 }
 
 // Flags of [CopyData].

@@ -438,10 +438,11 @@ func (m *CommandMsg) Decode(in *In) {
 
 // CommandReply answers a [CommandMsg] (MCommandReply).
 type CommandReply struct {
-	TID    uint64
-	R      int32  // 0 or a negative errno
-	RS     string // for the user's eyes
-	Output wire.Buf
+	TID      uint64
+	Priority uint16 // 0 means the default; monitors use PrioHigh
+	R        int32  // 0 or a negative errno
+	RS       string // for the user's eyes
+	Output   wire.Buf
 }
 
 // Type returns MsgCommandReply.
@@ -449,6 +450,7 @@ func (*CommandReply) Type() uint16 { return MsgCommandReply }
 
 // Encode implements [Body].
 func (m *CommandReply) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	o.TID, o.Data = m.TID, m.Output
 	o.I32(m.R)
 	o.String(m.RS)
@@ -456,6 +458,7 @@ func (m *CommandReply) Encode(o *Out) {
 
 // Decode implements [Body].
 func (m *CommandReply) Decode(in *In) {
+	m.Priority = in.Priority
 	m.TID, m.Output = in.TID, in.Data
 	m.R = in.I32()
 	m.RS = in.String()

@@ -16,7 +16,7 @@ var _ = register([]Entry{
 	{MsgOSDFailure, "osd_failure", 4, 4, 4, PrioDefault, func() Body { return new(OSDFailure) }},
 	{MsgOSDPGTemp, "osd_pgtemp", 2, 1, 1, PrioDefault, func() Body { return new(OSDPGTemp) }},
 	{MsgOSDBeacon, "osd_beacon", 3, 1, 1, PrioDefault, func() Body { return new(OSDBeacon) }},
-	{MsgOSDMarkMeDown, "MOSDMarkMeDown", 3, 3, 3, PrioDefault, func() Body { return new(OSDMarkMeDown) }},
+	{MsgOSDMarkMeDown, "MOSDMarkMeDown", 4, 3, 3, PrioDefault, func() Body { return new(OSDMarkMeDown) }},
 	{MsgOSDMarkMeDead, "MOSDMarkMeDead", 1, 1, 1, PrioDefault, func() Body { return new(OSDMarkMeDead) }},
 	{MsgOSDFull, "osd_full", 1, 1, 1, PrioDefault, func() Body { return new(OSDFull) }},
 	{MsgOSDPGCreated, "pg_created", 1, 1, 1, PrioDefault, func() Body { return new(OSDPGCreated) }},
@@ -210,12 +210,16 @@ func putPGID(e *wire.Encoder, p object.PGID) { p.Encode(e) }
 // OSDMarkMeDown asks for the sender to be marked down, or acknowledges that
 // (MOSDMarkMeDown).
 type OSDMarkMeDown struct {
+	Priority uint16 // 0 means the default; monitors use PrioHigh
 	Paxos
 	FSID        entity.UUID
 	Target      int32
 	TargetAddrs entity.AddrVec
 	Epoch       uint32
 	RequestAck  bool
+	// Dead says that the sender also stops for good (down_and_dead, since
+	// 16.2.8).
+	Dead bool
 }
 
 // Type returns MsgOSDMarkMeDown.
@@ -223,22 +227,28 @@ func (*OSDMarkMeDown) Type() uint16 { return MsgOSDMarkMeDown }
 
 // Encode implements [Body].
 func (m *OSDMarkMeDown) Encode(o *Out) {
+	o.setPriority(m.Priority)
 	m.Paxos.encode(o.Encoder)
 	m.FSID.Encode(o.Encoder)
 	o.I32(m.Target)
 	m.TargetAddrs.Encode(o.Encoder)
 	o.U32(m.Epoch)
 	o.Bool(m.RequestAck)
+	o.Bool(m.Dead)
 }
 
 // Decode implements [Body].
 func (m *OSDMarkMeDown) Decode(in *In) {
+	m.Priority = in.Priority
 	m.Paxos.decode(in.Decoder)
 	m.FSID = entity.DecodeUUID(in.Decoder)
 	m.Target = in.I32()
 	m.TargetAddrs = entity.DecodeAddrVec(in.Decoder)
 	m.Epoch = in.U32()
 	m.RequestAck = in.Bool()
+	if in.Version >= 4 {
+		m.Dead = in.Bool()
+	}
 }
 
 // OSDMarkMeDead tells that the sender has stopped for good at an epoch
