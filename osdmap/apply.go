@@ -6,7 +6,6 @@ import (
 	"maps"
 	"time"
 
-	"sepiola/crush"
 	"sepiola/entity"
 )
 
@@ -328,7 +327,7 @@ func (m *Map) applyCrush(inc *Incremental) error {
 	if len(inc.Crush) == 0 {
 		return nil
 	}
-	cm, err := crush.DecodeMap(inc.Crush)
+	cm, err := decodeCrush(inc.Crush)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBadIncremental, err)
 	}

@@ -275,7 +275,7 @@ func (m *Map) decodeClient(d *wire.Decoder) {
 	m.PGTemp = wire.ReadMap(d, minPGID+4, object.DecodePGID, decodeOSDs)
 	m.PrimaryTemp = wire.ReadMap(d, minPGID+4, object.DecodePGID, wire.GetI32)
 	m.PrimaryAffinity = wire.ReadSlice(d, 4, wire.GetU32)
-	m.Crush = decodeCrush(d, d.Blob())
+	m.Crush = decodeEmbeddedCrush(d, d.Blob())
 	m.ErasureProfiles = wire.ReadMap(d, 8, wire.GetString, decodeStringMap)
 	m.PGUpmap = wire.ReadMap(d, minPGID+4, object.DecodePGID, decodeOSDs)
 	m.PGUpmapItems = wire.ReadMap(d, minPGID+4, object.DecodePGID, decodeUpmapItems)
@@ -289,13 +289,13 @@ func (m *Map) decodeClient(d *wire.Decoder) {
 	d.End(s)
 }
 
-// decodeCrush decodes an embedded CRUSH map, with d as the place to record an
-// error.
-func decodeCrush(d *wire.Decoder, p []byte) *crush.Map {
+// decodeEmbeddedCrush decodes a CRUSH map within a map, with d as the place to
+// record an error.
+func decodeEmbeddedCrush(d *wire.Decoder, p []byte) *crush.Map {
 	if d.Err() != nil {
 		return nil
 	}
-	cm, err := crush.DecodeMap(p)
+	cm, err := decodeCrush(p)
 	if err != nil {
 		d.Fail("%v", err)
 	}

@@ -3,6 +3,7 @@ package osdmap
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
 	"testing"
 
 	"sepiola/entity"
@@ -68,6 +69,33 @@ func FuzzDecodeMap(f *testing.F) {
 			t.Fatal("encoding is not stable")
 		}
 	})
+}
+
+// Maps with a few bytes changed are refused or harmless: fuzzing in small, on
+// each run of the tests.
+func TestDamagedMapsDoNoHarm(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	seeds := [][]byte{golden(t, "full.116"), golden(t, "full.60"), golden(t, "range.full"), largeMap(t, 16).Encode(0)}
+	accepted := 0
+	for range 300 {
+		p := bytes.Clone(seeds[r.IntN(len(seeds))])
+		for range 1 + r.IntN(3) {
+			i := r.IntN(len(p))
+			p[i] = []byte{0, 0xff, byte(r.Uint32()), p[i] ^ 1<<r.IntN(8)}[r.IntN(4)]
+		}
+		m, err := DecodeMap(withCRC(p, 4))
+		if err != nil {
+			continue
+		}
+		accepted++
+		exercise(m)
+		if _, err := DecodeMap(m.Encode(0)); err != nil {
+			t.Fatalf("what was accepted does not decode again: %v", err)
+		}
+	}
+	if accepted < 50 {
+		t.Errorf("only %d maps got past the decoder", accepted)
+	}
 }
 
 // No bytes make decoding or applying an increment panic.
