@@ -89,8 +89,8 @@ func (x *noneClientExchange) Request(allowed []AuthMethod) (AuthMethod, []byte, 
 			x.peer, x.c.Name, allowed, slices.Contains(allowed, AuthMethodNone))
 	}
 	mode := AuthModeAuthorizer
-	if x.peer == entity.TypeMon {
-		mode = AuthModeMon
+	if x.peer == entity.TypeMon && x.c.Name.Type != entity.TypeMon {
+		mode = AuthModeMon // monitors need no global id from each other
 	}
 	e := wire.NewEncoder(32)
 	e.U8(mode)
@@ -104,7 +104,7 @@ func (x *noneClientExchange) More([]byte) ([]byte, error) {
 }
 
 func (x *noneClientExchange) Done(globalID uint64, _ []byte) ([]byte, error) {
-	if x.peer == entity.TypeMon && globalID != 0 {
+	if x.peer == entity.TypeMon && x.c.Name.Type != entity.TypeMon && globalID != 0 {
 		x.c.globalID.Store(globalID)
 	}
 	return nil, nil

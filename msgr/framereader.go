@@ -339,6 +339,11 @@ func (r *frameReader) epilogue() (readerStep, bool, error) {
 	return stepFrame, false, nil
 }
 
+// partial reports whether bytes have come that do not make a whole frame yet.
+func (r *frameReader) partial() bool {
+	return r.to > r.from || r.phase != phasePreamble && r.phase != phaseBannerHead
+}
+
 // note keeps bytes for the transcript.
 func (r *frameReader) note(p []byte) {
 	if r.transcript {

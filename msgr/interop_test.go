@@ -235,6 +235,10 @@ func TestBadInput(t *testing.T) {
 		{"bad crc", func(r *rawPeer) { r.bytes(append(hello, corrupt...)) }, "crc"},
 		{"absurd length", func(r *rawPeer) { r.bytes(append(hello, longBytes...)) }, "segments"},
 		{"out of place", func(r *rawPeer) { r.bytes(append(hello, frameBytes(true, &ackFrame{1})...)) }, "out of place"},
+		{"cut off", func(r *rawPeer) {
+			r.bytes(append(hello, corrupt[:20]...))
+			r.conn.(*net.TCPConn).CloseWrite()
+		}, "cut off"},
 		{"early message", func(r *rawPeer) {
 			out := received{tag: tagMessage}
 			r.bytes(append(hello, encode(r.t, true, &out)...))
@@ -316,6 +320,42 @@ func TestSecureOnly(t *testing.T) {
 	r.send(&authRequestFrame{AuthMethodCephx, []ConMode{ModeCRC}, nil})
 	if bad := r.expect(tagAuthBadMethod).(*authBadMethodFrame); bad.method != AuthMethodCephx || bad.result != -95 {
 		t.Errorf("told %+v about cephx", bad)
+	}
+}
+
+// TestFail: the owner can turn a peer away for what it sent, with one line in the
+// log.
+func TestFail(t *testing.T) {
+	log := newLogLines()
+	sw, cw := newWatcher(), newWatcher()
+	sw.onMsg = func(c *Conn, m *Message) { c.Fail(fmt.Sprintf("unknown message type %d", m.Type)) }
+	srv := startMessenger(t, Config{Name: entity.OSD(0), DefaultPolicy: StatelessServer(), Logger: log.logger()}, sw, true)
+	c := startMessenger(t, Config{Name: entity.Client(12), DefaultPolicy: LossyClient()}, cw, false).Connect(srv.Addrs(), entity.TypeOSD)
+	c.Send(&Message{Type: 999})
+	sw.await(t, "reset")
+	cw.await(t, "reset")
+	if line := log.next(t); !strings.Contains(line, "unknown message type 999") || !strings.Contains(line, "client.12") {
+		t.Errorf("logged %q", line)
+	}
+}
+
+// TestRevision0: a peer that knows msgr2.0 only is spoken to in its frames.
+func TestRevision0(t *testing.T) {
+	w := newWatcher()
+	w.onMsg = func(c *Conn, m *Message) { c.Send(m) }
+	m := startMessenger(t, Config{Name: entity.OSD(0), DefaultPolicy: StatelessServer()}, w, true)
+	to := m.Addrs().Msgr2()
+	r := dialRaw(t, to.AddrPort)
+	r.rev0, r.fr.rev1 = true, false
+	r.authenticate(entity.TypeClient, entity.TypeOSD)
+	r.send(r.ident(to))
+	r.expect(tagServerIdent)
+	out := received{tag: tagMessage, head: messageHead{seq: 1, tid: 6}}
+	out.segs[1], out.segs[3] = [][]byte{[]byte("front")}, [][]byte{make([]byte, 5000)}
+	r.bytes(encode(t, false, &out))
+	r.fr.open = true
+	if !r.step() || r.fr.out.tag != tagMessage || r.fr.out.head.tid != 6 || r.fr.out.segs[3].Len() != 5000 {
+		t.Errorf("came back as %+v", r.fr.out.head)
 	}
 }
 

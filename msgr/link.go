@@ -170,7 +170,11 @@ func (r *reader) run() {
 			continue
 		}
 		if err != nil {
-			r.handle(&event{kind: evLost, err: r.l.why(err)})
+			err = r.l.why(err)
+			if !r.fr.open && r.fr.partial() {
+				err = frameErrorf("cut off in the middle: %v", err)
+			}
+			r.handle(&event{kind: evLost, err: err})
 			break
 		}
 	}

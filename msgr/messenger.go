@@ -431,7 +431,7 @@ func (m *Messenger) place(c *Conn, l *link) *Conn {
 	case placeReject:
 		c.step(&event{kind: evRejected, control: r.reply})
 		if r.wake {
-			existing.step(&event{kind: evKeepalive})
+			existing.step(&event{kind: evWake})
 		}
 	case placeDrop:
 		c.step(&event{kind: evLost, err: r.reason})

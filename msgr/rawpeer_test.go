@@ -16,6 +16,7 @@ type rawPeer struct {
 	conn net.Conn
 	fr   *frameReader
 	self entity.Addr
+	rev0 bool
 }
 
 func dialRaw(t testing.TB, to netip.AddrPort) *rawPeer {
@@ -39,7 +40,7 @@ func (r *rawPeer) bytes(p []byte) {
 	}
 }
 
-func (r *rawPeer) send(c control) { r.t.Helper(); r.bytes(frameBytes(true, c)) }
+func (r *rawPeer) send(c control) { r.t.Helper(); r.bytes(frameBytes(!r.rev0, c)) }
 
 // step reads up to the next banner or frame; false when the peer closed.
 func (r *rawPeer) step() bool {
@@ -91,7 +92,11 @@ func (r *rawPeer) closed() {
 // authenticate goes as far as the session's opening, as a party of that kind.
 func (r *rawPeer) authenticate(kind, server entity.Type) {
 	r.t.Helper()
-	r.bytes(banner{supported: featureRevision1}.bytes())
+	features := uint64(featureRevision1)
+	if r.rev0 {
+		features = 0
+	}
+	r.bytes(banner{supported: features}.bytes())
 	r.step()
 	r.send(&helloFrame{kind, entity.Msgr2(r.conn.RemoteAddr().(*net.TCPAddr).AddrPort())})
 	r.expect(tagHello)

@@ -18,6 +18,13 @@ func (s *session) onConnect(_ *event, fx *effects) {
 
 func (s *session) onBackoffOver(_ *event, fx *effects) { s.dial(fx) }
 
+// onWake ends the pause: the peer is there, and waits for us.
+func (s *session) onWake(_ *event, fx *effects) {
+	fx.act(actStopTimer)
+	s.wantKeepalive = true
+	s.dial(fx)
+}
+
 func (s *session) onRefused(ev *event, fx *effects) {
 	if ev.refused {
 		fx.tell(noticeRefused)

@@ -26,6 +26,7 @@ var (
 	hSendStandby    = &handler{"queue, dial", (*session).onSendStandby}
 	hKeepalive      = &handler{"flush keepalive", (*session).onKeepaliveOpen}
 	hKeepaliveLater = &handler{"note keepalive", (*session).onKeepaliveLater}
+	hWake           = &handler{"dial now", (*session).onWake}
 
 	hDialedBanner    = &handler{"check, send HELLO", (*session).onDialedBanner}
 	hDialedHello     = &handler{"learn address, ask", (*session).onDialedHello}
@@ -73,7 +74,7 @@ var rows = [numStates]row{
 	stateClosed:  {},
 	stateIdle:    {evConnect: hConnect, evAccept: hAccept, evSend: hSendLater},
 	stateStandby: {evSend: hSendStandby},
-	stateBackoff: {evBackoffOver: hBackoffOver},
+	stateBackoff: {evBackoffOver: hBackoffOver, evWake: hWake},
 	stateDialing: {evLinked: hLinked, evRefused: hRefused, evLost: hLost},
 
 	stateDialedBanner: {evBanner: hDialedBanner},
@@ -143,7 +144,7 @@ func common(s state, k eventKind) *handler {
 	switch k {
 	case evSend:
 		return hSendLater
-	case evKeepalive:
+	case evKeepalive, evWake:
 		return hKeepaliveLater
 	case evReplaced:
 		return hReplaced
