@@ -84,12 +84,10 @@ func (m *Map) checkIncremental(inc *Incremental) error {
 		}
 	}
 	for osd := range inc.NewUpClient {
-		if inc.NewHBBackUp[osd] == nil || inc.NewHBFrontUp[osd] == nil {
-			_, back := inc.NewHBBackUp[osd]
-			_, front := inc.NewHBFrontUp[osd]
-			if !back || !front {
-				return fmt.Errorf("%w: osd.%d comes up without heartbeat addresses", ErrBadIncremental, osd)
-			}
+		_, back := inc.NewHBBackUp[osd]
+		_, front := inc.NewHBFrontUp[osd]
+		if !back || !front {
+			return fmt.Errorf("%w: osd.%d comes up without heartbeat addresses", ErrBadIncremental, osd)
 		}
 	}
 	return nil
@@ -114,19 +112,19 @@ func (m *Map) applyScalars(inc *Incremental) {
 	if inc.NewPoolMax != -1 {
 		m.PoolMax = inc.NewPoolMax
 	}
-	if !isZeroTime(inc.NewLastUpChange) {
+	if !inc.NewLastUpChange.IsZero() {
 		m.LastUpChange = inc.NewLastUpChange
 	}
-	if !isZeroTime(inc.NewLastInChange) {
+	if !inc.NewLastInChange.IsZero() {
 		m.LastInChange = inc.NewLastInChange
 	}
 }
 
 func (m *Map) applyPools(inc *Incremental) {
 	for id, p := range inc.NewPools {
-		c := *p // the increment may be applied elsewhere, or changed further
+		c := p.Clone() // the increment may be applied elsewhere, or changed further
 		c.LastChange = m.Epoch
-		m.Pools[id] = &c
+		m.Pools[id] = c
 	}
 	maps.Copy(m.PoolNames, inc.NewPoolNames)
 	for id := range inc.OldPools {

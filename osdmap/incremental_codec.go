@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"sepiola/entity"
 	"sepiola/object"
@@ -228,6 +227,3 @@ func (inc *Incremental) decodeOSDOnly(d *wire.Decoder) {
 	}
 	d.End(s)
 }
-
-// isZeroTime reports whether a stamp in an increment means "unchanged".
-func isZeroTime(t time.Time) bool { return t.IsZero() }
