@@ -10,7 +10,7 @@ import (
 )
 
 var _ = register([]Entry{
-	{MsgOSDOp, "osd_op", 8, 3, 8, PrioDefault, func() Body { return new(OSDOp) }},
+	{MsgOSDOp, "osd_op", 8, 3, 8, ClientOpPriority, func() Body { return new(OSDOp) }},
 	{MsgOSDOpReply, "osd_op_reply", 8, 2, 8, PrioDefault, func() Body { return new(OSDOpReply) }},
 	{MsgOSDBackoff, "osd_backoff", 1, 1, 1, PrioDefault, func() Body { return new(OSDBackoff) }},
 	{MsgWatchNotify, "watch-notify", 3, 1, 3, PrioDefault, func() Body { return new(WatchNotify) }},
@@ -36,7 +36,7 @@ func decodeTrace(d *wire.Decoder) Trace { return Trace{d.I64(), d.I64(), d.I64()
 // Object has no name (MOSDOp).
 type OSDOp struct {
 	TID      uint64
-	Priority uint16 // 0 means the default
+	Priority uint16 // 0 means ClientOpPriority
 	DataOff  uint16
 
 	PGID object.SPGID
@@ -214,8 +214,7 @@ func (*OSDOpReply) Type() uint16 { return MsgOSDOpReply }
 // NewOSDOpReply returns the reply to a request, without outputs.
 func NewOSDOpReply(req *OSDOp, result int32, epoch uint32, flags OpFlags) *OSDOpReply {
 	r := &OSDOpReply{
-		TID: req.TID, Priority: req.Priority,
-		Object: req.Object.Name, PGID: req.PGID.PGID,
+		TID: req.TID, Object: req.Object.Name, PGID: req.PGID.PGID,
 		Flags: int64(req.Flags&^(FlagOnDisk|FlagOnNVRAM|FlagAck) | flags), Result: result, Epoch: epoch,
 		Ops: make([]SubOp, len(req.Ops)), RetryAttempt: req.RetryAttempt,
 	}

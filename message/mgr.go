@@ -377,7 +377,7 @@ func (m *PGStats) Decode(in *In) {
 	if m.OSD.NumOSDs == 0 {
 		m.OSD.NumOSDs = 1 // what an OSD that does not count itself stands for
 	}
-	m.PGs = wire.ReadSlice(in.Decoder, 23, func(d *wire.Decoder) PGStatEntry {
+	m.PGs = wire.ReadSlice(in.Decoder, 217, func(d *wire.Decoder) PGStatEntry {
 		return PGStatEntry{object.DecodePGID(d), pglog.DecodeStats(d)}
 	})
 	m.Epoch = in.U32()

@@ -60,7 +60,7 @@ func (m *OSDPGCreate2) Decode(in *In) {
 		return PGCreate{object.DecodeSPGID(d), d.U32(), d.Time()}
 	})
 	if in.Version >= 2 {
-		m.Extra = wire.ReadSlice(in.Decoder, 36, func(d *wire.Decoder) PGCreateExtra {
+		m.Extra = wire.ReadSlice(in.Decoder, 100, func(d *wire.Decoder) PGCreateExtra {
 			return PGCreateExtra{object.DecodeSPGID(d), pglog.DecodeHistory(d), osdmap.DecodePastIntervals(d)}
 		})
 	}
