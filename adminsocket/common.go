@@ -15,8 +15,7 @@ func (s *Server) registerVersion() {
 			Version string `json:"version"`
 			Release string `json:"release"`
 			Type    string `json:"release_type"`
-			Sepiola string `json:"sepiola_version"`
-		}{version.Ceph, version.Release, version.ReleaseType, version.Sepiola}, nil
+		}{version.Ceph, version.Release, version.ReleaseType}, nil
 	})
 	s.Register("git_version", "get git sha1", func(command.Args) (any, error) {
 		return map[string]string{"git_version": version.Revision()}, nil
