@@ -10,7 +10,6 @@ import (
 	"sepiola/command"
 	"sepiola/message"
 	"sepiola/msgr"
-	"sepiola/object"
 	"sepiola/wire"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +29,6 @@ func (d *Daemon) registerCommands() {
 		d.report(time.Now())
 		return []byte(fmt.Sprintln(d.mgr.lastTID())), nil
 	})
-	a.Register("query name=pgid,type=CephPgid,req=false", "show details of a specific pg", d.queryPG)
 }
 
 // status is the answer to the "status" command.
@@ -81,24 +79,6 @@ func (d *Daemon) dumpOps() any {
 	}
 	out.Num = len(out.Ops)
 	return out
-}
-
-// queryPG shows a PG; of several shards the one on this OSD.
-func (d *Daemon) queryPG(a command.Args) (any, error) {
-	id, err := object.ParseSPGID(a.String("pgid"))
-	if err != nil {
-		return nil, fmt.Errorf("(22) Invalid argument: %w", err)
-	}
-	var out any
-	d.onShards(func(s *shard) {
-		if sl := s.pgs[id]; sl != nil {
-			out = sl.pg.Query(time.Now())
-		}
-	})
-	if out == nil {
-		return nil, fmt.Errorf("(2) No such file or directory: i don't have pgid %v", id)
-	}
-	return out, nil
 }
 
 // tell answers "ceph tell osd.N ...".

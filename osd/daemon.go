@@ -245,7 +245,7 @@ func (d *Daemon) openNetworks() error {
 	o := d.cfg.Options
 	nonce := rand.Uint32()
 	pub, clu := ip(o, "public_addr"), ip(o, "cluster_addr", "public_addr")
-	client := msgr.StatelessServer()
+	client := msgr.StatelessRegisteredServer()
 	client.ThrottleBytes = msgr.NewThrottle(o.Int("osd_client_message_size_cap"))
 	client.ThrottleMessages = msgr.NewThrottle(o.Int("osd_client_message_cap"))
 	server := map[entity.Type]msgr.Policy{

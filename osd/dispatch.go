@@ -170,6 +170,10 @@ func (p *clusterDispatcher) Dispatch(c *msgr.Conn, m *msgr.Message) {
 		d.handleMaps(c, b)
 	case message.PGMessage:
 		d.peerMessage(m, from, b)
+	case *message.OSDPGRemove:
+		for _, id := range b.PGs {
+			d.shardOf(id).queue.push(classPeer, work{pgid: id, ev: pg.PeerMessage{From: from, Msg: b}})
+		}
 	default:
 		c.Fail("unexpected " + message.TypeName(b.Type()) + " from an OSD")
 	}

@@ -9,6 +9,7 @@ import (
 	"sepiola/object"
 	"sepiola/objectstore"
 	"sepiola/pg"
+	"sepiola/pglog"
 )
 
 // loadPGs finds the PGs in the store. It runs before the shards do.
@@ -22,31 +23,13 @@ func (d *Daemon) loadPGs() error {
 			continue
 		}
 		s := d.shardOf(c.PG)
-		p, err := pg.Load(s.env, c.PG, d.maps.Get, time.Now())
+		s.fx.Reset()
+		p, err := pg.Load(s.env, c.PG, d.maps.Get, &s.fx)
 		if err != nil {
 			return fmt.Errorf("pg %v: %w", c.PG, err)
 		}
-		sl := &slot{pg: p, timers: map[pg.TimerKind]*time.Timer{}}
-		s.pgs[c.PG] = sl
-		if err := d.catchUp(s, sl); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// catchUp takes a loaded PG through the maps that came while it was not looking.
-func (d *Daemon) catchUp(s *shard, sl *slot) error {
-	newest := d.current.Load().Epoch
-	s.drive(sl, pg.Start{})
-	for e := sl.pg.Epoch() + 1; e <= newest; e++ {
-		m := d.maps.Get(e)
-		if m == nil {
-			return fmt.Errorf("pg %v needs OSD map %d, which is not kept any more; export what it holds and make the OSD anew", sl.pg.ID(), e)
-		}
-		s.drive(sl, pg.NewMap{Map: m, More: e < newest})
-		if sl.pg.IsRemoved() {
-			break
+		if err := s.catchUp(s.adopt(p)); err != nil {
+			return fmt.Errorf("pg %v: %w", c.PG, err)
 		}
 	}
 	return nil
@@ -59,9 +42,9 @@ func (d *Daemon) createPGs(msg *message.OSDPGCreate2) {
 		extra[msg.Extra[i].PGID] = &msg.Extra[i]
 	}
 	for _, c := range msg.PGs {
-		info := pg.CreateInfo{History: pg.NewHistory(c.Epoch, c.Stamp)}
+		info := pg.CreateInfo{Epoch: c.Epoch, Created: true, History: pg.NewHistory(c.Epoch, c.Stamp)}
 		if x := extra[c.PGID]; x != nil {
-			info.History, info.PastIntervals = x.History, &x.PastIntervals
+			info.Epoch, info.History, info.PastIntervals = x.History.SameIntervalSince, x.History, &x.PastIntervals
 		}
 		d.shardOf(c.PGID).queue.push(classPeer, work{call: func(s *shard) { s.createFor(c.PGID, msg.Epoch, info) }})
 	}
@@ -81,13 +64,17 @@ func (s *shard) createFor(id object.SPGID, epoch uint32, info pg.CreateInfo) {
 		return // the monitors will tell whoever leads it now
 	}
 	if sl := s.pgs[id]; sl != nil {
-		if sl.pg.IsActive() {
+		if sl.pg.State().Has(pglog.StateActive) {
 			// It is here already, and the monitors do not know.
 			s.d.mon.Send(&message.OSDPGCreated{PGID: id.PGID})
 		}
 		return
 	}
-	s.create(id, info)
+	m := s.d.maps.Get(info.Epoch)
+	if m == nil || m.Pools[id.Pool] == nil {
+		m = s.cur // made so long ago that only the given history tells
+	}
+	s.create(id, m, info)
 }
 
 // createRetry is the wait for a map that a create message is ahead of.

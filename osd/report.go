@@ -165,7 +165,7 @@ func (d *Daemon) pgStats() []message.PGStatEntry {
 	d.onShards(func(s *shard) {
 		for _, id := range s.ids() {
 			if p := s.pgs[id].pg; p.IsPrimary() {
-				st := p.Stats(time.Now())
+				st := p.Stats()
 				mu.Lock()
 				out = append(out, message.PGStatEntry{PGID: id.PGID, Stat: st})
 				mu.Unlock()

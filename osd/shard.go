@@ -1,6 +1,7 @@
 package osd
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -107,54 +108,93 @@ func (s *shard) absent(w work) (kept bool) {
 		s.waiting[w.pgid] = append(s.waiting[w.pgid], w)
 		return true
 	case pg.PeerMessage:
-		msg, ok := ev.Msg.(message.PGMessage)
-		if !ok {
-			return false
-		}
-		if msg.MapEpoch() > s.cur.Epoch {
+		if epochOf(ev.Msg) > s.cur.Epoch {
 			if len(s.early) >= earlyMax {
 				return false
 			}
 			s.early = append(s.early, w)
 			return true
 		}
-		s.absentPeer(ev.From, msg)
+		s.absentPeer(ev.From, w.pgid, ev.Msg)
 	}
 	return false
 }
 
-// absentPeer answers or acts on a peer's message about a PG that is not here.
-func (s *shard) absentPeer(from int32, msg message.PGMessage) {
-	if pool := s.cur.Pools[msg.PG().Pool]; pool == nil {
+// epochOf returns the epoch of the map that a peer's message was sent in.
+func epochOf(b message.Body) uint32 {
+	switch m := b.(type) {
+	case message.PGMessage:
+		return m.MapEpoch()
+	case *message.OSDPGRemove:
+		return m.Epoch
+	}
+	return 0
+}
+
+// absentPeer answers or acts on a peer's message about a PG that is not here: a
+// question is answered with an empty copy, and what tells of the PG's past makes
+// one.
+func (s *shard) absentPeer(from int32, id object.SPGID, msg message.Body) {
+	if s.cur.Pools[id.Pool] == nil {
 		return // the pool is gone
 	}
-	info, answer := pg.Absent(s.cur, s.d.cfg.WhoAmI, from, msg)
-	if answer != nil {
-		s.sendOSD([]int32{from}, answer)
+	reply, info := pg.Unknown(s.d.cfg.WhoAmI, s.cur, msg)
+	if reply != nil {
+		s.sendOSD([]int32{from}, reply)
 	}
-	if info != nil {
-		s.create(msg.PG(), *info)
-		if sl := s.pgs[msg.PG()]; sl != nil {
-			s.drive(sl, pg.PeerMessage{From: from, Msg: msg})
-		}
+	if info == nil {
+		return
+	}
+	m := s.d.maps.Get(info.Epoch)
+	if m == nil {
+		return
+	}
+	if sl := s.create(id, m, *info); sl != nil {
+		s.drive(sl, pg.PeerMessage{From: from, Msg: msg})
 	}
 }
 
-// create makes a new, empty PG and hands it what has waited for it.
-func (s *shard) create(id object.SPGID, info pg.CreateInfo) {
-	if s.pgs[id] != nil || !s.cur.PoolHas(id.PGID) {
-		return
-	}
+// create makes a new, empty PG as of the map m, takes it to the current one, and
+// hands it what has waited for it. The result is nil if it cannot be.
+func (s *shard) create(id object.SPGID, m *osdmap.Map, info pg.CreateInfo) *slot {
 	s.fx.Reset()
-	p := pg.New(s.env, id, s.cur, info, time.Now(), &s.fx)
+	p, err := pg.New(s.env, id, m, info, &s.fx)
+	if err != nil {
+		s.d.cfg.Logger.Debug("pg not made", "pg", id.String(), "error", err)
+		return nil
+	}
+	s.d.cfg.Logger.Debug("pg made", "pg", id.String(), "epoch", m.Epoch)
+	sl := s.adopt(p)
+	if err := s.catchUp(sl); err != nil {
+		s.d.cfg.Logger.Warn("pg not brought up to date", "pg", id.String(), "error", err)
+	}
+	s.replay(id)
+	return s.pgs[id]
+}
+
+// adopt takes a PG into the table and carries out the effects of its making.
+func (s *shard) adopt(p *pg.PG) *slot {
 	sl := &slot{pg: p, timers: map[pg.TimerKind]*time.Timer{}}
-	s.pgs[id] = sl
+	s.pgs[p.ID()] = sl
 	for _, e := range s.fx.List() {
 		s.do(sl, e)
 	}
-	s.d.cfg.Logger.Debug("pg made", "pg", id.String(), "epoch", s.cur.Epoch)
-	s.after(sl)
-	s.replay(id)
+	return sl
+}
+
+// catchUp takes a PG from the map it was made of to the current one.
+func (s *shard) catchUp(sl *slot) error {
+	for e := sl.pg.Epoch(); e <= s.cur.Epoch; e++ {
+		m := s.d.maps.Get(e)
+		if m == nil {
+			return fmt.Errorf("OSD map %d is not kept any more; remove this copy with ceph-objectstore-tool's export and remove", e)
+		}
+		s.drive(sl, pg.NewMap{Map: m, More: e < s.cur.Epoch})
+		if sl.pg.IsRemoved() {
+			break
+		}
+	}
+	return nil
 }
 
 // replay takes what has waited for a PG.
@@ -229,7 +269,7 @@ func (s *shard) advance(m *osdmap.Map, more bool) {
 		sl := s.pgs[id]
 		s.drive(sl, pg.NewMap{Map: m, More: more})
 		if !sl.pg.IsRemoved() {
-			oldest = min(oldest, sl.pg.PersistedEpoch())
+			oldest = min(oldest, sl.pg.SavedEpoch())
 		}
 	}
 	if len(s.pgs) == 0 {

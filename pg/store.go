@@ -119,19 +119,13 @@ func New(env Env, id object.SPGID, m *osdmap.Map, c CreateInfo, fx *Effects) (*P
 	if c.PastIntervals != nil {
 		p.past = c.PastIntervals.Clone()
 	}
-	if c.Created {
-		p.bits |= pglog.StateCreating
-		p.creating = true
-	}
-	p.persist = pglog.NewPersister(id, pool(p).IsErasure(), false)
+	p.persist = pglog.NewPersister(id, p.pool.IsErasure(), false)
 	tx := p.newTx()
 	tx.MkColl(p.coll, uint32(splitBits(id.Seed, p.pool.PGNum)))
 	p.saveInfo(tx, true)
 	p.submit(tx, nil)
 	return p, nil
 }
-
-func pool(p *PG) *osdmap.Pool { return p.pool }
 
 // Load makes a PG of what the store holds. maps gives the map of the epoch the PG
 // had reached; the caller goes on with the following ones. Temporary objects of
@@ -195,3 +189,7 @@ func (p *PG) persistEpoch() {
 	p.saveInfo(tx, false)
 	p.submit(tx, nil)
 }
+
+// SavedEpoch returns the epoch from which [Load] would go on: maps from it on are
+// still needed.
+func (p *PG) SavedEpoch() uint32 { return p.savedEpoch }
