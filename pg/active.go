@@ -133,8 +133,7 @@ func (p *PG) memberActivated(osd int32) {
 func (p *PG) allActivated() {
 	a := p.active
 	h := &p.own.Info.History
-	first := p.creating
-	p.creating = false
+	first := p.bits.Has(pglog.StateCreating)
 	h.LastEpochStarted, h.LastIntervalStarted = p.own.Info.LastEpochStarted, h.SameIntervalSince
 	a.serving = p.writeable()
 	p.bits &^= pglog.StateCreating

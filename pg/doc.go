@@ -30,7 +30,8 @@
 //     [Committed] with that token once it is durable, in order. After a crash
 //     the PG is made again by [Load]; nothing else survives.
 //  4. Maps arrive one epoch after another, none left out, as [NewMap]; More is
-//     set on all but the last that are at hand.
+//     set on all but the last that are at hand. After [New] and [Load] the first
+//     is the one the PG was made with.
 //  5. Messages between two OSDs arrive in the order sent, or the session is
 //     lost and with it an interval or a copy: a lossless session or a restart.
 //  6. Now never goes backwards.

@@ -67,11 +67,15 @@ func DefaultConfig() *Config {
 // CreateInfo says how a PG comes to be on this OSD where it was not
 // (PGCreateInfo): from the monitor's create message or a peer's notify or log.
 type CreateInfo struct {
-	// Created: the monitor asked for it, and nobody has had it before.
-	Created       bool
+	// Epoch is that of the map to begin with.
+	Epoch uint32
 	History       pglog.History
 	PastIntervals *osdmap.PastIntervals // nil for none
 }
+
+// NewHistory returns the history of a PG that the monitor had created in an
+// epoch.
+func NewHistory(epoch uint32, stamp time.Time) pglog.History { return pglog.NewHistory(epoch, stamp) }
 
 // MapSource returns the map of an epoch; nil if it is not at hand.
 type MapSource func(epoch uint32) *osdmap.Map

@@ -12,9 +12,11 @@ type reset struct{}
 
 func (reset) id() stateID { return stReset }
 
-// advance goes on to the next map: the interval goes on, or a new one begins.
+// advance goes on to the next map: the interval goes on, or a new one begins. A PG
+// that was just made or loaded may get the map it has again: that starts it when no
+// newer one is at hand.
 func (p *PG) advance(e NewMap) {
-	if e.Map.Epoch <= p.osdmap.Epoch {
+	if e.Map.Epoch < p.osdmap.Epoch || e.Map.Epoch == p.osdmap.Epoch && !p.inReset() {
 		return
 	}
 	old, was := p.osdmap, p.where
@@ -39,6 +41,14 @@ func (p *PG) advance(e NewMap) {
 	p.dispatch(evMap, e)
 	if !e.More {
 		p.persistEpoch()
+		p.wakeMapWaiters()
+	}
+}
+
+// begin looks at the map that the PG was made with.
+func (p *PG) begin(e NewMap) {
+	p.dispatch(evMap, e)
+	if !e.More {
 		p.wakeMapWaiters()
 	}
 }
@@ -74,9 +84,6 @@ func (p *PG) closeInterval(old *osdmap.Map, was, is osdmap.Mapping) {
 	p.abandon()
 	p.resetEpoch = epoch
 	p.state = reset{}
-	if p.creating {
-		p.bits |= pglog.StateCreating
-	}
 	tx := p.newTx()
 	p.saveInfo(tx, true)
 	p.submit(tx, nil)

@@ -31,6 +31,9 @@ type lead struct {
 // becomePrimary begins peering.
 func (p *PG) becomePrimary() {
 	p.lead = &lead{infos: map[int32]*pglog.Info{}, missing: map[int32]*pglog.Missing{}, strays: map[int32]bool{}}
+	if p.own.Info.History.LastEpochStarted == 0 {
+		p.bits |= pglog.StateCreating // the monitor waits to hear of the first activation
+	}
 	p.enterGetInfo()
 }
 

@@ -33,7 +33,6 @@ type PG struct {
 	past       osdmap.PastIntervals
 	persist    pglog.Persister
 	savedEpoch uint32
-	creating   bool // never active so far; the monitor waits to hear of it
 
 	// resetEpoch is when the current interval began for this copy; peering
 	// messages that answer something older are dropped (last_peering_reset).
@@ -163,4 +162,28 @@ func (p *PG) clog(level, format string, args ...any) {
 // gid returns the store's id of an object of this PG.
 func (p *PG) gid(o object.ID) object.GID {
 	return object.GID{ID: o, Gen: object.NoGen, Shard: p.id.Shard}
+}
+
+// Describe says in a few words what the PG does and waits for.
+func (p *PG) Describe() string {
+	s := p.state.id().String()
+	if b := p.blockedBy(); len(b) > 0 {
+		s += fmt.Sprintf(" waits for osds %v", b)
+	}
+	if a := p.active; a != nil {
+		s += fmt.Sprintf(" activated %d of %d, %d writes in flight, %d missing here", len(a.activated),
+			len(p.lead.choice.Members), len(a.queue), p.own.Missing.Len())
+		for _, osd := range a.others {
+			if n := p.lead.missing[osd].Len(); n > 0 {
+				s += fmt.Sprintf(", %d on osd.%d", n, osd)
+			}
+		}
+		if f := &a.fill; f.busy {
+			s += fmt.Sprintf(", filling %v from %v to %v", f.targets, f.begin, f.end)
+		}
+	}
+	if n := len(p.waitMap); n > 0 {
+		s += fmt.Sprintf(", %d events wait for a map", n)
+	}
+	return s
 }

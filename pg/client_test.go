@@ -1,0 +1,189 @@
+package pg_test
+
+import (
+	"fmt"
+	"strings"
+
+	"sepiola/entity"
+	"sepiola/message"
+	"sepiola/object"
+	"sepiola/osdmap"
+	"sepiola/pg"
+	"sepiola/wire"
+)
+
+// simClient appends numbered words to objects and reads them. Words make it
+// visible whether a write was lost, applied twice or reordered, and every read
+// must be a prefix of what is there at the end.
+type simClient struct {
+	w        *world
+	id       int64
+	epoch    uint32
+	tid      uint64
+	pending  []*simOp
+	sessions map[int32]*simSession
+	acked    map[string][]string // by object: words acknowledged, in order
+	sent     map[string][]string
+	reads    []simRead
+	versions map[string]uint64 // newest user version seen by object
+}
+
+type simRead struct {
+	object, content string
+	before          int // words of this client acknowledged when it was sent
+}
+
+type simOp struct {
+	msg    *message.OSDOp
+	name   string
+	word   string // empty for a read
+	acked  int
+	onWire bool
+}
+
+// simSession is a client's connection to one incarnation of an OSD.
+type simSession struct {
+	c       *simClient
+	osd     int32
+	dead    bool
+	queue   []*message.OSDOp
+	replies []*message.OSDOpReply
+}
+
+func (s *simSession) reply(m *message.OSDOpReply) {
+	if !s.dead {
+		s.replies = append(s.replies, m)
+	}
+}
+
+func newClient(w *world, id int64) *simClient {
+	c := &simClient{w: w, id: id, epoch: 1, sessions: map[int32]*simSession{}, acked: map[string][]string{},
+		sent: map[string][]string{}, versions: map[string]uint64{}}
+	w.cls = append(w.cls, c)
+	return c
+}
+
+func (c *simClient) lost(osd int32) {
+	if s := c.sessions[osd]; s != nil {
+		s.dead = true
+		delete(c.sessions, osd)
+	}
+}
+
+func (c *simClient) objectID(name string) object.ID {
+	p := c.w.maps[c.epoch].Pools[poolID]
+	return object.Head(poolID, "", "", name, p.HashKey(name, ""))
+}
+
+// start sends a new operation.
+func (c *simClient) start(name string, read bool) {
+	id := c.objectID(name)
+	c.tid++
+	op := &simOp{name: name, acked: len(c.acked[name])}
+	sub := message.SubOp{Op: message.OpRead, Args: message.Extent{}.Args()}
+	flags := message.FlagRead
+	if !read {
+		op.word = fmt.Sprintf("%d.%d;", c.id, c.tid)
+		c.sent[name] = append(c.sent[name], op.word)
+		sub = message.SubOp{Op: message.OpAppend, In: wire.BufOf([]byte(op.word)),
+			Args: message.Extent{Length: uint64(len(op.word))}.Args()}
+		flags = message.FlagWrite
+	}
+	list := []message.SubOp{sub}
+	if !read && c.tid%3 == 0 {
+		e := wire.NewEncoder(32)
+		wire.Map(e, map[string][]byte{op.word: []byte("x")}, wire.PutString, wire.PutBlob)
+		list = append(list, message.SubOp{Op: message.OpOmapSetVals, In: wire.BufOf(e.Bytes())})
+	}
+	op.msg = &message.OSDOp{TID: c.tid, Object: id, Flags: flags | message.FlagAck | message.FlagOnDisk,
+		MTime: c.w.now, Ops: list}
+	c.pending = append(c.pending, op)
+	c.send(op)
+}
+
+func (c *simClient) send(op *simOp) {
+	m := c.w.maps[c.epoch]
+	id := m.RawPGToPG(object.PGID{Pool: poolID, Seed: op.msg.Object.Hash})
+	primary := m.PGToActingPrimary(id)
+	if primary < 0 {
+		return
+	}
+	s := c.sessions[primary]
+	if s == nil {
+		if !c.w.osds[primary].alive {
+			return
+		}
+		s = &simSession{c: c, osd: primary}
+		c.sessions[primary] = s
+	}
+	msg := *op.msg
+	msg.PGID, msg.Epoch = id.Whole(), c.epoch
+	s.queue = append(s.queue, &msg)
+}
+
+// nextMap takes the client one map further: what may have been lost by it is sent
+// again, in order.
+func (c *simClient) nextMap() {
+	old := c.w.maps[c.epoch]
+	c.epoch++
+	cur := c.w.maps[c.epoch]
+	for _, op := range c.pending {
+		id := cur.RawPGToPG(object.PGID{Pool: poolID, Seed: op.msg.Object.Hash})
+		if osdmap.IsNewInterval(id, old, old.MappingOf(id), cur, cur.MappingOf(id)) {
+			c.send(op)
+		}
+	}
+}
+
+// deliver brings the next operation of a session to its OSD.
+func (s *simSession) deliver() {
+	m := s.queue[0]
+	s.queue = s.queue[1:]
+	o := s.c.w.osds[s.osd]
+	p := o.pgs[m.PGID.PGID]
+	if p == nil {
+		return // the client hears of a new map, or the PG is being made
+	}
+	o.step(p, pg.ClientOp{Op: m, From: s, Source: entity.Name{Type: entity.TypeClient, Num: s.c.id}})
+}
+
+// take brings the next reply of a session to the client.
+func (s *simSession) take() {
+	m := s.replies[0]
+	s.replies = s.replies[1:]
+	c := s.c
+	for i, op := range c.pending {
+		if op.msg.TID != m.TID {
+			continue
+		}
+		c.pending = append(c.pending[:i:i], c.pending[i+1:]...)
+		c.finish(op, m)
+		return
+	}
+}
+
+func (c *simClient) finish(op *simOp, m *message.OSDOpReply) {
+	w := c.w
+	if op.word == "" {
+		content := ""
+		switch m.Result {
+		case 0:
+			content = string(m.Ops[0].Out.Flat())
+		case -2:
+		default:
+			w.fail("client.%d read %s: %d", c.id, op.name, m.Result)
+		}
+		c.reads = append(c.reads, simRead{op.name, content, op.acked})
+		for _, word := range c.acked[op.name][:op.acked] {
+			if !strings.Contains(content, word) {
+				w.fail("client.%d tid %d: read of %s lacks acknowledged %s: %q", c.id, m.TID, op.name, word, content)
+			}
+		}
+		return
+	}
+	if m.Result != 0 {
+		w.fail("client.%d append %s: %d", c.id, op.name, m.Result)
+	}
+	c.acked[op.name] = append(c.acked[op.name], op.word)
+	w.logf("client.%d %s acknowledged %v", c.id, op.word, m.ReplayVersion)
+}
