@@ -226,8 +226,27 @@ func (m *Map) DumpTree(w *jsonfmt.Writer, filter TreeFilter, root string) {
 }
 
 func (m *Map) dumpTreeNode(w *jsonfmt.Writer, n TreeNode) {
-	typ, typeID := m.typeName(n.ID)
 	w.OpenObject("item")
+	m.DumpTreeItem(w, n)
+	if n.ID < 0 {
+		w.OpenArray("children")
+		for _, c := range n.Children {
+			w.Int("child", int64(c))
+		}
+		w.Close()
+	} else {
+		w.Uint("exists", uint64(asInt(m.Exists(n.ID))))
+		w.String("status", m.statusString(n.ID))
+		w.Float("reweight", fraction(m.Weight(n.ID)))
+		w.Float("primary_affinity", fraction(m.Affinity(n.ID)))
+	}
+	w.Close()
+}
+
+// DumpTreeItem writes the fields that every dump of a tree begins with into the
+// open object (CrushTreeDumper::dump_item_fields).
+func (m *Map) DumpTreeItem(w *jsonfmt.Writer, n TreeNode) {
+	typ, typeID := m.typeName(n.ID)
 	w.Int("id", int64(n.ID))
 	if class := m.Crush.ItemClass(n.ID); class != "" {
 		w.String("device_class", class)
@@ -248,19 +267,6 @@ func (m *Map) dumpTreeNode(w *jsonfmt.Writer, n TreeNode) {
 		m.dumpWeightSets(w, n)
 		w.Close()
 	}
-	if n.ID < 0 {
-		w.OpenArray("children")
-		for _, c := range n.Children {
-			w.Int("child", int64(c))
-		}
-		w.Close()
-	} else {
-		w.Uint("exists", uint64(asInt(m.Exists(n.ID))))
-		w.String("status", m.statusString(n.ID))
-		w.Float("reweight", fraction(m.Weight(n.ID)))
-		w.Float("primary_affinity", fraction(m.Affinity(n.ID)))
-	}
-	w.Close()
 }
 
 // dumpWeightSets writes the item's weights in each weight set that has some for

@@ -28,19 +28,17 @@ func (t *txn) tidy() *osdmap.Map {
 	return next
 }
 
-// noteDowns stamps OSDs that went down, for the measure of lagginess and the
-// interval until they are marked out.
+// noteDowns stamps OSDs that went down where the increment replaces what
+// applying it would stamp.
 func (t *txn) noteDowns(next *osdmap.Map) {
 	for osd := range min(t.s.OSD.MaxOSD, next.MaxOSD) {
 		if !t.s.OSD.IsUp(osd) || next.IsUp(osd) || !next.Exists(osd) {
 			continue
 		}
-		xi, ok := t.inc.NewXInfo[osd]
-		if !ok {
-			xi = next.OSDXInfo[osd]
+		if xi, ok := t.inc.NewXInfo[osd]; ok {
+			xi.DownStamp = t.now
+			t.inc.NewXInfo[osd] = xi
 		}
-		xi.DownStamp = t.now
-		t.inc.NewXInfo[osd] = xi
 	}
 }
 

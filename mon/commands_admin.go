@@ -1,0 +1,33 @@
+package mon
+
+// osdAdminCommands change the OSD map; package state carries them out.
+var osdAdminCommands = []entry{
+	{spec("osd new name=uuid,type=CephUUID,req=true name=id,type=CephOsdName,req=false", "create a new OSD; its id is printed", "osd", "rw", 0), nil},
+	{spec("osd create name=uuid,type=CephUUID,req=false name=id,type=CephOsdName,req=false", "create new osd (with optional UUID and ID)", "osd", "rw", flagDeprecated), nil},
+	{spec("osd down name=ids,type=CephString,n=N name=definitely_dead,type=CephBool,req=false", "set osd(s) <id> [<id>...] down, or use <any|all> to set all osds down", "osd", "rw", 0), nil},
+	{spec("osd out name=ids,type=CephString,n=N", "set osd(s) <id> [<id>...] out, or use <any|all> to set all osds out", "osd", "rw", 0), nil},
+	{spec("osd in name=ids,type=CephString,n=N", "set osd(s) <id> [<id>...] in, can use <any|all> to automatically set all previously out osds in", "osd", "rw", 0), nil},
+	{spec("osd stop type=CephString,name=ids,n=N", "stop the corresponding osd daemons and mark them as down", "osd", "rw", 0), nil},
+	{spec("osd rm name=ids,type=CephString,n=N", "remove osd(s) <id> [<id>...], or use <any|all> to remove all osds", "osd", "rw", flagDeprecated), nil},
+	{spec("osd lost name=id,type=CephOsdName name=yes_i_really_mean_it,type=CephBool,req=false", "mark osd as permanently lost. THIS DESTROYS DATA IF NO MORE REPLICAS EXIST, BE CAREFUL", "osd", "rw", 0), nil},
+	{spec("osd destroy name=id,type=CephOsdName name=force,type=CephBool,req=false name=yes_i_really_mean_it,type=CephBool,req=false", "mark osd as being destroyed; its id stays", "osd", "rw", 0), nil},
+	{spec("osd purge name=id,type=CephOsdName name=force,type=CephBool,req=false name=yes_i_really_mean_it,type=CephBool,req=false", "purge all osd data from the monitors, including the OSD id and CRUSH position", "osd", "rw", 0), nil},
+	{spec("osd destroy-actual name=id,type=CephOsdName name=yes_i_really_mean_it,type=CephBool,req=false", "mark osd as being destroyed; its id stays", "osd", "rw", flagHidden), nil},
+	{spec("osd purge-actual name=id,type=CephOsdName name=yes_i_really_mean_it,type=CephBool,req=false", "purge all osd data from the monitors", "osd", "rw", flagHidden), nil},
+	{spec("osd reweight name=id,type=CephOsdName type=CephFloat,name=weight,range=0.0|1.0", "reweight osd to 0.0 < <weight> < 1.0", "osd", "rw", 0), nil},
+	{spec("osd primary-affinity name=id,type=CephOsdName type=CephFloat,name=weight,range=0.0|1.0", "adjust osd primary-affinity from 0.0 <= <weight> <= 1.0", "osd", "rw", 0), nil},
+	{spec("osd pause", "pause osd", "osd", "rw", 0), nil},
+	{spec("osd unpause", "unpause osd", "osd", "rw", 0), nil},
+	{spec("osd set name=key,type=CephChoices,strings=full|pause|noup|nodown|noout|noin|nobackfill|norebalance|norecover|noscrub|nodeep-scrub|notieragent|nosnaptrim|pglog_hardlimit name=yes_i_really_mean_it,type=CephBool,req=false", "set <key>", "osd", "rw", 0), nil},
+	{spec("osd unset name=key,type=CephChoices,strings=full|pause|noup|nodown|noout|noin|nobackfill|norebalance|norecover|noscrub|nodeep-scrub|notieragent|nosnaptrim", "unset <key>", "osd", "rw", 0), nil},
+	{spec("osd set-full-ratio name=ratio,type=CephFloat,range=0.0|1.0", "set usage ratio at which OSDs are marked full", "osd", "rw", 0), nil},
+	{spec("osd set-backfillfull-ratio name=ratio,type=CephFloat,range=0.0|1.0", "set usage ratio at which OSDs are marked too full to backfill", "osd", "rw", 0), nil},
+	{spec("osd set-nearfull-ratio name=ratio,type=CephFloat,range=0.0|1.0", "set usage ratio at which OSDs are marked near-full", "osd", "rw", 0), nil},
+	{spec("osd setmaxosd name=newmax,type=CephInt,range=0", "set new maximum osd value", "osd", "rw", 0), nil},
+	{spec("osd pg-temp name=pgid,type=CephPgid name=id,type=CephOsdName,n=N,req=false", "set pg_temp mapping pgid:[<id> [<id>...]] (developers only)", "osd", "rw", 0), nil},
+	{spec("osd primary-temp name=pgid,type=CephPgid name=id,type=CephOsdName", "set primary_temp mapping pgid:<id>|-1 (developers only)", "osd", "rw", 0), nil},
+	{spec("osd blocklist name=blocklistop,type=CephChoices,strings=add|rm name=addr,type=CephEntityAddr name=expire,type=CephFloat,range=0.0,req=false", "add (optionally until <expire> seconds from now) or remove <addr> from blocklist", "osd", "rw", 0), nil},
+	{spec("osd blocklist clear", "clear all blocklisted clients", "osd", "rw", 0), nil},
+	{spec("osd erasure-code-profile set name=name,type=CephString,goodchars=[A-Za-z0-9-_.] name=profile,type=CephString,n=N,req=false name=force,type=CephBool,req=false", "create erasure code profile <name> with [<key[=value]> ...] pairs", "osd", "rw", 0), nil},
+	{spec("osd erasure-code-profile rm name=name,type=CephString,goodchars=[A-Za-z0-9-_.]", "remove erasure code profile <name>", "osd", "rw", 0), nil},
+}

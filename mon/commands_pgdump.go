@@ -1,0 +1,596 @@
+package mon
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"syscall"
+
+	"sepiola/jsonfmt"
+	"sepiola/object"
+	"sepiola/osdmap"
+	"sepiola/pglog"
+	"sepiola/texttable"
+)
+
+// omapNote follows tables with figures of omap, as in Ceph.
+const omapNote = "\n* NOTE: Omap statistics are gathered during deep scrub and may be inaccurate soon afterwards depending on utilization. See http://docs.ceph.com/en/latest/dev/placement-group/#omap-statistics for further details.\n"
+
+func rightTable(first string, heads ...string) *texttable.Table {
+	t := &texttable.Table{}
+	t.Column(first, texttable.Left, texttable.Right)
+	for _, h := range heads {
+		t.Column(h, texttable.Left, texttable.Right)
+	}
+	return t
+}
+
+// cmdPGDump prints parts of the PG map (process_pg_map_command in PGMap.cc).
+func (m *Monitor) cmdPGDump(q *query) reply {
+	what := q.args.Strings("dumpcontents")
+	if len(what) == 0 {
+		what = []string{"all"}
+	}
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(what, n) })
+	}
+	status := "dumped " + strings.Join(what, ",")
+	if q.isJSON() {
+		w := q.writer()
+		w.OpenObject("")
+		w.Bool("pg_ready", true)
+		m.pgDumpJSON(w, has)
+		w.Close()
+		return reply{out: w.Bytes(), status: status}
+	}
+	var b strings.Builder
+	if has("all", "summary", "sum") {
+		fmt.Fprintf(&b, "version %d\nstamp %s\nlast_osdmap_epoch 0\nlast_pg_scan 0\n", m.pgs.Version, jsonfmt.Stamp(m.pgs.Stamp))
+	}
+	if has("all", "pgs") {
+		b.WriteString(m.pgTable())
+	} else if has("pgs_brief") {
+		t := rightTable("PG_STAT")
+		t.Column("STATE", texttable.Left, texttable.Right)
+		for _, h := range []string{"UP", "UP_PRIMARY", "ACTING", "ACTING_PRIMARY"} {
+			t.Column(h, texttable.Left, texttable.Right)
+		}
+		for _, pg := range m.pgs.IDs() {
+			s := m.pgs.PGs[pg]
+			t.Row(pg.String(), s.State.String(), osdmap.OSDsString(s.Up), fmt.Sprint(s.UpPrimary), osdmap.OSDsString(s.Acting), fmt.Sprint(s.ActingPrimary))
+		}
+		b.WriteString(t.String())
+	}
+	if has("all", "pools") {
+		b.WriteString(m.poolSumTable())
+	}
+	if has("all", "summary", "sum") {
+		b.WriteString(m.pgSumTable())
+	}
+	if has("all", "osds") {
+		b.WriteString(m.osdStatTable())
+	} else if has("summary", "sum") {
+		b.WriteString(m.osdSumTable())
+	}
+	if has("all", "pgs", "pools", "summary", "sum") {
+		b.WriteString(omapNote)
+	}
+	return reply{out: []byte(b.String()), status: status}
+}
+
+// figures are the columns that tables of PGs and pools share.
+func figures(sum *pglog.ObjectStatSum, log, disk int64) []string {
+	out := []string{}
+	for _, v := range []int64{sum.NumObjects, sum.NumObjectsMissingOnPrimary, sum.NumObjectsDegraded, sum.NumObjectsMisplaced,
+		sum.NumObjectsUnfound, sum.NumBytes, sum.NumOmapBytes, sum.NumOmapKeys, log, disk} {
+		out = append(out, fmt.Sprint(v))
+	}
+	return out
+}
+
+var figureHeads = []string{"OBJECTS", "MISSING_ON_PRIMARY", "DEGRADED", "MISPLACED", "UNFOUND", "BYTES", "OMAP_BYTES*", "OMAP_KEYS*", "LOG", "DISK_LOG"}
+
+func (m *Monitor) pgTable() string {
+	t := rightTable("PG_STAT", slices.Concat(figureHeads, []string{"STATE", "STATE_STAMP", "VERSION", "REPORTED", "UP", "UP_PRIMARY",
+		"ACTING", "ACTING_PRIMARY", "LAST_SCRUB", "SCRUB_STAMP", "LAST_DEEP_SCRUB", "DEEP_SCRUB_STAMP", "SNAPTRIMQ_LEN"})...)
+	for _, pg := range slices.Backward(m.pgs.IDs()) {
+		s := m.pgs.PGs[pg]
+		row := append([]string{pg.String()}, figures(&s.Stats.Sum, s.LogSize, s.OndiskLogSize)...)
+		t.Row(append(row, s.State.String(), jsonfmt.Stamp(s.LastChange), s.Version.String(), reported(s),
+			osdmap.OSDsString(s.Up), fmt.Sprint(s.UpPrimary), osdmap.OSDsString(s.Acting), fmt.Sprint(s.ActingPrimary),
+			s.LastScrub.String(), jsonfmt.Stamp(s.LastScrubStamp), s.LastDeepScrub.String(), jsonfmt.Stamp(s.LastDeepScrubStamp),
+			fmt.Sprint(s.SnapTrimQLen))...)
+	}
+	return t.String()
+}
+
+func reported(s *pglog.Stats) string { return fmt.Sprintf("%d:%d", s.ReportedEpoch, s.ReportedSeq) }
+
+func (m *Monitor) poolSumTable() string {
+	t := rightTable("POOLID", figureHeads...)
+	pools := m.pgs.Pools()
+	for _, id := range slices.Backward(m.pgs.PoolIDs()) {
+		p := pools[id]
+		t.Row(append([]string{fmt.Sprint(id)}, figures(&p.Stats.Sum, p.LogSize, p.OndiskLogSize)...)...)
+	}
+	return t.String()
+}
+
+func (m *Monitor) pgSumTable() string {
+	t := rightTable("PG_STAT", figureHeads...)
+	p := m.pgs.Total()
+	t.Row(append([]string{"sum"}, figures(&p.Stats.Sum, p.LogSize, p.OndiskLogSize)...)...)
+	return t.String()
+}
+
+func (m *Monitor) osdStatTable() string {
+	t := rightTable("OSD_STAT", "USED", "AVAIL", "USED_RAW", "TOTAL", "HB_PEERS", "PG_SUM", "PRIMARY_PG_SUM")
+	primaries := map[int32]int{}
+	for _, s := range m.pgs.PGs {
+		primaries[s.ActingPrimary]++
+	}
+	for _, osd := range slices.Backward(sortedOSDs(m.pgs.OSDs)) {
+		s := m.pgs.OSDs[osd]
+		t.Row(append(append([]string{fmt.Sprint(osd)}, spaceCells(&s.Statfs)...), osdmap.OSDsString(s.HBPeers), fmt.Sprint(m.pgs.PGsOn(osd)), fmt.Sprint(primaries[osd]))...)
+	}
+	total := m.pgs.Space(nil)
+	t.Row(append([]string{"sum"}, spaceCells(&total.Statfs)...)...)
+	return t.String()
+}
+
+func spaceCells(s *pglog.StoreStatfs) []string {
+	return []string{bytesString(s.Used()), bytesString(s.Available), bytesString(s.UsedRaw()), bytesString(s.Total)}
+}
+
+func (m *Monitor) osdSumTable() string {
+	t := rightTable("OSD_STAT", "USED", "AVAIL", "USED_RAW", "TOTAL")
+	total := m.pgs.Space(nil)
+	t.Row(append([]string{"sum"}, spaceCells(&total.Statfs)...)...)
+	return t.String()
+}
+
+func (m *Monitor) pgDumpJSON(w *jsonfmt.Writer, has func(...string) bool) {
+	all := has("all")
+	if all {
+		w.OpenObject("pg_map")
+		w.Uint("version", m.pgs.Version)
+		w.Time("stamp", m.pgs.Stamp)
+		w.Int("last_osdmap_epoch", 0)
+		w.Int("last_pg_scan", 0)
+	}
+	if has("all", "summary", "sum") {
+		p := m.pgs.Total()
+		w.OpenObject("pg_stats_sum")
+		poolStatJSON(w, &p)
+		w.Close()
+		total := m.pgs.Space(nil)
+		w.OpenObject("osd_stats_sum")
+		osdStatJSON(w, &total)
+		w.Close()
+	}
+	if has("all", "pgs") {
+		w.OpenArray("pg_stats")
+		for _, pg := range slices.Backward(m.pgs.IDs()) {
+			w.OpenObject("")
+			w.String("pgid", pg.String())
+			pgStatJSON(w, m.pgs.PGs[pg])
+			w.Close()
+		}
+		w.Close()
+	} else if has("pgs_brief") {
+		w.OpenArray("pg_stats")
+		for _, pg := range slices.Backward(m.pgs.IDs()) {
+			s := m.pgs.PGs[pg]
+			w.OpenObject("")
+			w.String("pgid", pg.String())
+			w.String("state", s.State.String())
+			dumpOSDs(w, "up", s.Up)
+			dumpOSDs(w, "acting", s.Acting)
+			w.Int("up_primary", int64(s.UpPrimary))
+			w.Int("acting_primary", int64(s.ActingPrimary))
+			w.Close()
+		}
+		w.Close()
+	}
+	if has("all", "pools") {
+		pools := m.pgs.Pools()
+		w.OpenArray("pool_stats")
+		for _, id := range slices.Backward(m.pgs.PoolIDs()) {
+			p := pools[id]
+			w.OpenObject("")
+			w.Int("poolid", id)
+			w.Int("num_pg", int64(m.machine.State.OSD.Pools[id].PGNum))
+			poolStatJSON(w, &p)
+			w.Close()
+		}
+		w.Close()
+	}
+	if has("all", "osds") {
+		w.OpenArray("osd_stats")
+		for _, osd := range slices.Backward(sortedOSDs(m.pgs.OSDs)) {
+			w.OpenObject("")
+			w.Int("osd", int64(osd))
+			osdStatJSON(w, m.pgs.OSDs[osd])
+			w.Close()
+		}
+		w.Close()
+	}
+	if all {
+		w.Close()
+	}
+}
+
+func statSumJSON(w *jsonfmt.Writer, sum *pglog.ObjectStatSum) {
+	w.OpenObject("stat_sum")
+	fields := sum.Fields()
+	for _, name := range sumOrder {
+		for _, f := range fields {
+			switch {
+			case f.Name != name:
+			case f.I64 != nil:
+				w.Int(f.Name, *f.I64)
+			default:
+				w.Int(f.Name, int64(*f.I32))
+			}
+		}
+	}
+	w.Close()
+}
+
+// sumOrder is the order in which Ceph prints an object_stat_sum_t, which is not
+// that of its encoding.
+var sumOrder = []string{"num_bytes", "num_objects", "num_object_clones", "num_object_copies", "num_objects_missing_on_primary",
+	"num_objects_missing", "num_objects_degraded", "num_objects_misplaced", "num_objects_unfound", "num_objects_dirty", "num_whiteouts",
+	"num_read", "num_read_kb", "num_write", "num_write_kb", "num_scrub_errors", "num_shallow_scrub_errors", "num_deep_scrub_errors",
+	"num_objects_recovered", "num_bytes_recovered", "num_keys_recovered", "num_objects_omap", "num_objects_hit_set_archive",
+	"num_bytes_hit_set_archive", "num_flush", "num_flush_kb", "num_evict", "num_evict_kb", "num_promote", "num_flush_mode_high",
+	"num_flush_mode_low", "num_evict_mode_some", "num_evict_mode_full", "num_objects_pinned", "num_legacy_snapsets",
+	"num_large_omap_objects", "num_objects_manifest", "num_omap_bytes", "num_omap_keys", "num_objects_repaired"}
+
+func statfsJSON(w *jsonfmt.Writer, name string, s *pglog.StoreStatfs) {
+	w.OpenObject(name)
+	w.Uint("total", s.Total)
+	w.Uint("available", s.Available)
+	w.Uint("internally_reserved", s.InternallyReserved)
+	w.Int("allocated", s.Allocated)
+	w.Int("data_stored", s.DataStored)
+	w.Int("data_compressed", s.DataCompressed)
+	w.Int("data_compressed_allocated", s.DataCompressedAllocated)
+	w.Int("data_compressed_original", s.DataCompressedOriginal)
+	w.Int("omap_allocated", s.OmapAllocated)
+	w.Int("internal_metadata", s.InternalMetadata)
+	w.Close()
+}
+
+func poolStatJSON(w *jsonfmt.Writer, p *pglog.PoolStat) {
+	statSumJSON(w, &p.Stats.Sum)
+	statfsJSON(w, "store_stats", &p.StoreStats)
+	w.Int("log_size", p.LogSize)
+	w.Int("ondisk_log_size", p.OndiskLogSize)
+	w.Int("up", int64(p.Up))
+	w.Int("acting", int64(p.Acting))
+	w.Int("num_store_stats", int64(p.NumStoreStats))
+}
+
+func osdStatJSON(w *jsonfmt.Writer, s *pglog.OSDStat) {
+	w.Uint("up_from", uint64(s.UpFrom))
+	w.Uint("seq", s.Seq)
+	w.Uint("num_pgs", uint64(s.NumPGs))
+	w.Uint("num_osds", uint64(s.NumOSDs))
+	w.Uint("num_per_pool_osds", uint64(s.NumPerPoolOSDs))
+	w.Uint("num_per_pool_omap_osds", uint64(s.NumPerPoolOmapOSDs))
+	w.Uint("kb", s.Statfs.Total>>10)
+	w.Uint("kb_used", s.Statfs.UsedRaw()>>10)
+	w.Int("kb_used_data", s.Statfs.Allocated>>10)
+	w.Int("kb_used_omap", s.Statfs.OmapAllocated>>10)
+	w.Int("kb_used_meta", s.Statfs.InternalMetadata>>10)
+	w.Uint("kb_avail", s.Statfs.Available>>10)
+	statfsJSON(w, "statfs", &s.Statfs)
+	dumpOSDs(w, "hb_peers", s.HBPeers)
+	w.Int("snap_trim_queue_len", int64(s.SnapTrimQueueLen))
+	w.Int("num_snap_trimming", int64(s.NumSnapTrimming))
+	w.Uint("num_shards_repaired", s.NumShardsRepaired)
+	w.OpenObject("op_queue_age_hist")
+	dumpOSDs(w, "histogram", s.OpQueueAgeHist)
+	w.Int("upper_bound", 1<<min(len(s.OpQueueAgeHist), 62))
+	w.Close()
+	w.OpenObject("perf_stat")
+	w.Uint("commit_latency_ms", s.CommitLatencyNS/1e6)
+	w.Uint("apply_latency_ms", s.ApplyLatencyNS/1e6)
+	w.Uint("commit_latency_ns", s.CommitLatencyNS)
+	w.Uint("apply_latency_ns", s.ApplyLatencyNS)
+	w.Close()
+	w.OpenArray("alerts")
+	w.Close()
+}
+
+// pgStatJSON prints a PG's figures (pg_stat_t::dump).
+func pgStatJSON(w *jsonfmt.Writer, s *pglog.Stats) {
+	w.String("version", s.Version.String())
+	w.Uint("reported_seq", s.ReportedSeq)
+	w.Uint("reported_epoch", uint64(s.ReportedEpoch))
+	w.String("state", s.State.String())
+	w.Time("last_fresh", s.LastFresh)
+	w.Time("last_change", s.LastChange)
+	w.Time("last_active", s.LastActive)
+	w.Time("last_peered", s.LastPeered)
+	w.Time("last_clean", s.LastClean)
+	w.Time("last_became_active", s.LastBecameActive)
+	w.Time("last_became_peered", s.LastBecamePeered)
+	w.Time("last_unstale", s.LastUnstale)
+	w.Time("last_undegraded", s.LastUndegraded)
+	w.Time("last_fullsized", s.LastFullsized)
+	w.Uint("mapping_epoch", uint64(s.MappingEpoch))
+	w.String("log_start", s.LogStart.String())
+	w.String("ondisk_log_start", s.OndiskLogStart.String())
+	w.Uint("created", uint64(s.Created))
+	w.Uint("last_epoch_clean", uint64(s.LastEpochClean))
+	w.String("parent", s.Parent.String())
+	w.Uint("parent_split_bits", uint64(s.ParentSplitBits))
+	w.String("last_scrub", s.LastScrub.String())
+	w.Time("last_scrub_stamp", s.LastScrubStamp)
+	w.String("last_deep_scrub", s.LastDeepScrub.String())
+	w.Time("last_deep_scrub_stamp", s.LastDeepScrubStamp)
+	w.Time("last_clean_scrub_stamp", s.LastCleanScrubStamp)
+	w.Int("log_size", s.LogSize)
+	w.Int("ondisk_log_size", s.OndiskLogSize)
+	w.Bool("stats_invalid", s.StatsInvalid)
+	w.Bool("dirty_stats_invalid", s.DirtyStatsInvalid)
+	w.Bool("omap_stats_invalid", s.OmapStatsInvalid)
+	w.Bool("hitset_stats_invalid", s.HitSetStatsInvalid)
+	w.Bool("hitset_bytes_stats_invalid", s.HitSetBytesStatsInvalid)
+	w.Bool("pin_stats_invalid", s.PinStatsInvalid)
+	w.Bool("manifest_stats_invalid", s.ManifestStatsInvalid)
+	w.Uint("snaptrimq_len", uint64(s.SnapTrimQLen))
+	statSumJSON(w, &s.Stats.Sum)
+	dumpOSDs(w, "up", s.Up)
+	dumpOSDs(w, "acting", s.Acting)
+	for _, name := range []string{"avail_no_missing", "object_location_counts"} {
+		w.OpenArray(name)
+		w.Close()
+	}
+	dumpOSDs(w, "blocked_by", s.BlockedBy)
+	w.Int("up_primary", int64(s.UpPrimary))
+	w.Int("acting_primary", int64(s.ActingPrimary))
+	w.OpenArray("purged_snaps")
+	w.Close()
+}
+
+func (m *Monitor) cmdPGLs(q *query) reply {
+	keep, bad := m.pgFilter(q)
+	if bad != nil {
+		return *bad
+	}
+	var ids []object.PGID
+	for _, pg := range m.pgs.IDs() {
+		if keep(pg, m.pgs.PGs[pg]) {
+			ids = append(ids, pg)
+		}
+	}
+	if q.isJSON() {
+		w := q.writer()
+		w.OpenObject("")
+		w.Bool("pg_ready", true)
+		w.OpenArray("pg_stats")
+		for _, pg := range ids {
+			w.OpenObject("")
+			w.String("pgid", pg.String())
+			pgStatJSON(w, m.pgs.PGs[pg])
+			w.Close()
+		}
+		w.Close()
+		w.Close()
+		return reply{out: w.Bytes()}
+	}
+	t := rightTable("PG", "OBJECTS", "DEGRADED", "MISPLACED", "UNFOUND", "BYTES", "OMAP_BYTES*", "OMAP_KEYS*", "LOG", "STATE",
+		"SINCE", "VERSION", "REPORTED", "UP", "ACTING", "SCRUB_STAMP", "DEEP_SCRUB_STAMP")
+	for _, pg := range ids {
+		s := m.pgs.PGs[pg]
+		sum := &s.Stats.Sum
+		row := []string{pg.String()}
+		for _, v := range []int64{sum.NumObjects, sum.NumObjectsDegraded, sum.NumObjectsMisplaced, sum.NumObjectsUnfound, sum.NumBytes, sum.NumOmapBytes, sum.NumOmapKeys, s.LogSize} {
+			row = append(row, fmt.Sprint(v))
+		}
+		t.Row(append(row, s.State.String(), jsonfmt.Timespan(m.now().Sub(s.LastChange)), s.Version.String(), reported(s),
+			fmt.Sprintf("%sp%d", osdmap.OSDsString(s.Up), s.UpPrimary), fmt.Sprintf("%sp%d", osdmap.OSDsString(s.Acting), s.ActingPrimary),
+			jsonfmt.Stamp(s.LastScrubStamp), jsonfmt.Stamp(s.LastDeepScrubStamp))...)
+	}
+	return reply{out: []byte(t.String() + omapNote)}
+}
+
+// osdUsage is a line of "osd df".
+type osdUsage struct {
+	stat        pglog.OSDStat
+	utilization float64 // percent
+	variance    float64 // relative to the average
+}
+
+func usageOf(s *pglog.OSDStat, average float64) osdUsage {
+	u := osdUsage{stat: *s}
+	if s.Statfs.Total > 0 {
+		u.utilization = float64(float32(s.Statfs.UsedRaw())/float32(s.Statfs.Total)) * 100
+	}
+	if average > 0 {
+		u.variance = u.utilization / average
+	}
+	return u
+}
+
+// cmdOSDDF is "osd df [tree]" (OSDUtilizationDumper in src/osd/OSDMap.cc).
+func (m *Monitor) cmdOSDDF(q *query) reply {
+	if q.args.Has("filter_by") || q.args.Has("filter") {
+		return refuse(syscall.EOPNOTSUPP, "filters are not supported")
+	}
+	om := m.machine.State.OSD
+	tree := q.args.String("output_method") == "tree"
+	nodes, _ := om.Tree(0, "")
+	total := m.pgs.Space(nil)
+	avg := usageOf(&total, 0).utilization
+	var least, most, dev, n float64
+	least = math.Inf(1)
+	for _, s := range m.pgs.OSDs {
+		u := usageOf(s, avg)
+		least, most = min(least, u.variance), max(most, u.variance)
+		dev += (u.utilization - avg) * (u.utilization - avg)
+		n++
+	}
+	if n > 0 {
+		dev = math.Sqrt(dev / n)
+	} else {
+		least = 0
+	}
+	if q.isJSON() {
+		return m.osdDFJSON(q, nodes, tree, avg, least, most, dev)
+	}
+	t := m.osdDFTable(nodes, tree, avg)
+	fmt2 := func(v float64) string { return fmt.Sprintf("%.2f", v) }
+	d := jsonfmt.Float(math.Round(dev*100)/100, 6)
+	return reply{out: []byte(t + fmt.Sprintf("MIN/MAX VAR: %s/%s  STDDEV: %s\n", fmt2(least), fmt2(most), d))}
+}
+
+// bucketStat sums up what is below a bucket.
+func (m *Monitor) bucketStat(id int32) pglog.OSDStat {
+	if id >= 0 {
+		if s := m.pgs.OSDs[id]; s != nil {
+			return *s
+		}
+		return pglog.OSDStat{}
+	}
+	below := map[int32]bool{}
+	for _, osd := range m.crush().Leaves(id) {
+		below[osd] = true
+	}
+	return m.pgs.Space(func(osd int32) bool { return below[osd] })
+}
+
+func (m *Monitor) osdDFTable(nodes []osdmap.TreeNode, tree bool, avg float64) string {
+	om := m.machine.State.OSD
+	t := rightTable("ID", "CLASS", "WEIGHT", "REWEIGHT", "SIZE", "RAW USE", "DATA", "OMAP", "META", "AVAIL", "%USE", "VAR", "PGS", "STATUS")
+	if tree {
+		t.Column("TYPE NAME", texttable.Left, texttable.Left)
+	}
+	row := func(u osdUsage, head []string, tail ...string) {
+		fs := &u.stat.Statfs
+		cells := append(head, bytesString(fs.Total), bytesString(fs.UsedRaw()), bytesString(uint64(max(fs.Allocated, 0))),
+			bytesString(uint64(max(fs.OmapAllocated, 0))), bytesString(uint64(max(fs.InternalMetadata, 0))), bytesString(fs.Available),
+			fmt.Sprintf("%.2f", u.utilization))
+		t.Row(append(cells, tail...)...)
+	}
+	for _, node := range nodes {
+		if node.ID < 0 && !tree {
+			continue
+		}
+		s := m.bucketStat(node.ID)
+		u := usageOf(&s, avg)
+		name := om.Crush.ItemName(node.ID)
+		if node.ID < 0 {
+			name = om.Crush.TypeNames[int32(om.Crush.Bucket(node.ID).Type)] + " " + name
+			row(u, []string{fmt.Sprint(node.ID), "", osdmap.WeightString(float64(node.Weight)), "-"}, fmt.Sprintf("%.2f", u.variance), "-", "", strings.Repeat("    ", node.Depth)+name)
+			continue
+		}
+		status := "down"
+		if om.IsUp(node.ID) {
+			status = "up"
+		}
+		row(u, []string{fmt.Sprint(node.ID), om.Crush.ItemClass(node.ID), osdmap.WeightString(float64(node.Weight)), osdmap.WeightString(float64(om.Weight(node.ID)) / 65536)},
+			fmt.Sprintf("%.2f", u.variance), fmt.Sprint(m.pgs.PGsOn(node.ID)), status, strings.Repeat("    ", node.Depth)+name)
+	}
+	total := m.pgs.Space(nil)
+	row(usageOf(&total, 0), []string{"", "", "", "TOTAL"})
+	return t.String()
+}
+
+func (m *Monitor) osdDFJSON(q *query, nodes []osdmap.TreeNode, tree bool, avg, least, most, dev float64) reply {
+	om := m.machine.State.OSD
+	w := q.writer()
+	w.OpenObject("")
+	w.OpenArray("nodes")
+	for _, node := range nodes {
+		if node.ID < 0 && !tree {
+			continue
+		}
+		s := m.bucketStat(node.ID)
+		u := usageOf(&s, avg)
+		w.OpenObject("")
+		om.DumpTreeItem(w, node)
+		if node.ID < 0 {
+			w.Int("reweight", -1)
+		} else {
+			w.Float("reweight", float64(om.Weight(node.ID))/65536)
+		}
+		usageJSON(w, "kb", &s.Statfs)
+		w.Float("utilization", u.utilization)
+		w.Float("var", u.variance)
+		if node.ID < 0 {
+			w.Int("pgs", 0)
+			dumpOSDs(w, "children", node.Children)
+		} else {
+			w.Int("pgs", int64(m.pgs.PGsOn(node.ID)))
+			w.String("status", map[bool]string{true: "up", false: "down"}[om.IsUp(node.ID)])
+		}
+		w.Close()
+	}
+	w.Close()
+	w.OpenArray("stray")
+	w.Close()
+	total := m.pgs.Space(nil)
+	w.OpenObject("summary")
+	usageJSON(w, "total_kb", &total.Statfs)
+	w.Float("average_utilization", avg)
+	w.Float("min_var", least)
+	w.Float("max_var", most)
+	w.Float("dev", dev)
+	w.Close()
+	w.Close()
+	return reply{out: append(w.Bytes(), '\n')}
+}
+
+func usageJSON(w *jsonfmt.Writer, prefix string, s *pglog.StoreStatfs) {
+	w.Uint(prefix, s.Total>>10)
+	w.Uint(prefix+"_used", s.UsedRaw()>>10)
+	w.Int(prefix+"_used_data", s.Allocated>>10)
+	w.Int(prefix+"_used_omap", s.OmapAllocated>>10)
+	w.Int(prefix+"_used_meta", s.InternalMetadata>>10)
+	w.Uint(prefix+"_avail", s.Available>>10)
+}
+
+// cmdCrushTree is "osd crush tree".
+func (m *Monitor) cmdCrushTree(q *query) reply {
+	om := m.machine.State.OSD
+	if q.args.String("shadow") != "" {
+		return refuse(syscall.EOPNOTSUPP, "shadow trees are not shown")
+	}
+	nodes, _ := om.Tree(0, "")
+	if q.isJSON() {
+		w := q.writer()
+		w.OpenObject("")
+		w.OpenArray("nodes")
+		for _, n := range nodes {
+			w.OpenObject("")
+			om.DumpTreeItem(w, n)
+			if n.ID < 0 {
+				dumpOSDs(w, "children", n.Children)
+			}
+			w.Close()
+		}
+		w.Close()
+		w.OpenArray("stray")
+		w.Close()
+		w.Close()
+		return reply{out: append(w.Bytes(), '\n')}
+	}
+	var t texttable.Table
+	for _, h := range []string{"ID", "CLASS", "WEIGHT"} {
+		t.Column(h, texttable.Left, texttable.Right)
+	}
+	t.Column("TYPE NAME", texttable.Left, texttable.Left)
+	for _, n := range nodes {
+		name := om.Crush.ItemName(n.ID)
+		if n.ID < 0 {
+			name = om.Crush.TypeNames[int32(om.Crush.Bucket(n.ID).Type)] + " " + name
+		}
+		t.Row(fmt.Sprint(n.ID), om.Crush.ItemClass(n.ID), osdmap.WeightString(float64(n.Weight)), strings.Repeat("    ", n.Depth)+name)
+	}
+	return reply{out: []byte(t.String())}
+}
