@@ -118,6 +118,7 @@ func (c *simClient) send(op *simOp) {
 	}
 	msg := *op.msg
 	msg.PGID, msg.Epoch = id.Whole(), c.epoch
+	c.w.logf("client.%d sends %d %s on %s to osd.%d e%d", c.id, msg.TID, op.word, op.name, primary, c.epoch)
 	s.queue = append(s.queue, &msg)
 }
 
@@ -138,12 +139,17 @@ func (c *simClient) nextMap() {
 // deliver brings the next operation of a session to its OSD.
 func (s *simSession) deliver() {
 	m := s.queue[0]
-	s.queue = s.queue[1:]
 	o := s.c.w.osds[s.osd]
 	p := o.pgs[m.PGID.PGID]
-	if p == nil {
-		return // the client hears of a new map, or the PG is being made
+	cur := s.c.w.maps[o.epoch]
+	if p == nil && (m.Epoch > o.epoch || cur.PGToActingPrimary(m.PGID.PGID) == o.id) {
+		return // the PG is being made
 	}
+	s.queue = s.queue[1:]
+	if p == nil {
+		return // misdirected: the client will hear of a new map
+	}
+	s.c.w.logf("osd.%d takes client.%d %d e%d: %s", o.id, s.c.id, m.TID, m.Epoch, p.Describe())
 	o.step(p, pg.ClientOp{Op: m, From: s, Source: entity.Name{Type: entity.TypeClient, Num: s.c.id}})
 }
 

@@ -143,10 +143,17 @@ func (p *PG) blockedByRecovery(op *clientOp) bool {
 	if o.Snap == object.SnapDir {
 		o = o.WithSnap(object.NoSnap)
 	}
-	if !p.own.Missing.Has(o) && (!op.use.WriteOrdered() || !p.isDegraded(o)) {
+	a := p.active
+	// An object that has just been recovered here is not missing any more, but not
+	// durable yet either, and those who waited for it come first.
+	blocked := p.own.Missing.Has(o) || a.recovery.pulling[o] != nil || a.recovery.local[o]
+	if op.use.WriteOrdered() {
+		blocked = blocked || p.isDegraded(o) || len(a.waitObject[o]) > 0
+	}
+	sameClient := func(w *clientOp) bool { return w.From == op.From }
+	if !blocked && !slices.ContainsFunc(a.waitObject[o], sameClient) {
 		return false
 	}
-	a := p.active
 	if len(a.waitObject[o]) == 0 {
 		a.recovery.wanted = append(a.recovery.wanted, o)
 	}

@@ -18,7 +18,7 @@ import (
 // shows what is taken back later, and in the end every PG is clean with equal
 // copies.
 func TestClusterUnderFaults(t *testing.T) {
-	seeds := 150
+	seeds := seedCount
 	if testing.Short() {
 		seeds = 20
 	}
@@ -336,3 +336,5 @@ func (w *world) dump(osd int32, id object.PGID) string {
 	fmt.Fprintf(&b, "%v lc %v", i.LastUpdate, i.LastComplete)
 	return b.String()
 }
+
+var seedCount = 4000
