@@ -38,7 +38,14 @@ func refuse(code syscall.Errno, format string, args ...any) reply {
 	return reply{code: -int32(code), status: fmt.Sprintf(format, args...)}
 }
 
-func text(format string, args ...any) reply { return reply{out: fmt.Appendf(nil, format, args...)} }
+// text is an answer for a terminal, which ends with a line break.
+func text(format string, args ...any) reply {
+	s := fmt.Sprintf(format, args...)
+	if s != "" && !strings.HasSuffix(s, "\n") {
+		s += "\n"
+	}
+	return reply{out: []byte(s)}
+}
 
 // isJSON reports whether JSON was asked for; pretty, which kind.
 func (q *query) isJSON() bool { return q.args.Format() != "plain" }
@@ -134,21 +141,29 @@ func (m *Monitor) execute(words []string, input []byte, who string, done func(re
 	})
 }
 
-// find returns the command of a prefix whose signature fits the arguments, or
-// one of the prefix and why it does not fit.
+// find returns the command of a prefix that lacks no argument, or the first of
+// the prefix and what it lacks. Values are judged by those who read them, so
+// that a pool that does not exist is reported before a variable that does not.
 func find(prefix string, args command.Args) (*entry, error) {
-	var first *entry
-	var why error
-	for _, e := range byPrefix[prefix] {
-		err := e.Check(args)
-		if err == nil {
+	list := byPrefix[prefix]
+	if len(list) == 0 {
+		return nil, nil
+	}
+	for _, e := range list {
+		if missing(e, args) == "" {
 			return e, nil
 		}
-		if first == nil {
-			first, why = e, err
+	}
+	return list[0], fmt.Errorf("missing required parameter %s", missing(list[0], args))
+}
+
+func missing(e *entry, args command.Args) string {
+	for _, a := range e.Args() {
+		if a.Required && !args.Has(a.Name) {
+			return a.Name
 		}
 	}
-	return first, why
+	return ""
 }
 
 // audit notes in the log who changes what.

@@ -48,12 +48,12 @@ func (m *Monitor) cmdStatus(q *query) reply {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  cluster:\n    id:     %s\n", m.cfg.FSID)
 	fmt.Fprintf(&b, "    health: %s", m.healthText(false, "\n            ", "\n            "))
-	fmt.Fprintf(&b, "\n \n  services:\n")
+	fmt.Fprintf(&b, " \n  services:\n")
 	fmt.Fprintf(&b, "    mon: %d daemons, quorum %s (age %s)\n", len(st.MonMap.Mons), strings.Join(m.quorumNames(), ","), jsonfmt.Timespan(m.now().Sub(m.since)))
 	fmt.Fprintf(&b, "    mgr: %s(active, since %s)\n", st.Mgr.Active.Name, jsonfmt.Timespan(m.now().Sub(st.Mgr.Since)))
-	fmt.Fprintf(&b, "    osd: %s\n \n  data:\n", st.OSD.Summary(m.now(), "         ", false))
+	fmt.Fprintf(&b, "    osd: %s \n  data:\n", st.OSD.Summary(m.now(), "         ", false))
 	b.WriteString(m.pgSummary())
-	b.WriteString("\n ")
+	b.WriteString(" \n")
 	return text("%s", b.String())
 }
 
@@ -161,7 +161,7 @@ func (m *Monitor) cmdQuorumStatus(q *query) reply {
 func (m *Monitor) cmdHealth(q *query) reply {
 	detail := q.args.String("detail") == "detail"
 	if !q.isJSON() {
-		return reply{out: []byte(strings.TrimSuffix(m.healthText(detail, " ", "; "), "\n"))}
+		return text("%s", m.healthText(detail, " ", "; "))
 	}
 	w := q.writer()
 	m.healthJSON(w, "", detail)

@@ -39,16 +39,11 @@ func (m *Monitor) pgSummary() string {
 	for _, s := range states {
 		lines = append(lines, fmt.Sprintf("%-*d %s", width, s.Count, s.State))
 	}
-	for i, l := range lines {
-		if i > 0 {
-			b.WriteString("             ")
-		}
-		b.WriteString(l + "\n")
-	}
+	b.WriteString(strings.Join(lines, "\n             ") + "\n")
 	rate := m.pgs.Rate(-1)
 	client, recovery := clientRate(rate), recoveryRate(rate)
 	if client != "" || recovery != "" {
-		b.WriteString("\n \n  io:\n")
+		b.WriteString(" \n  io:\n")
 	}
 	if client != "" {
 		b.WriteString("    client:   " + client + "\n")

@@ -86,7 +86,17 @@ func (m *Monitor) cmdPGStat(q *query) reply {
 	recoveryRateJSON(w, rate)
 	w.Close()
 	w.Close()
-	return reply{out: w.Bytes()}
+	return pgReady(w)
+}
+
+// pgReady is an answer of the "pg" family: the manager of Ceph puts a line
+// break before the bracket that closes the compact form.
+func pgReady(w *jsonfmt.Writer) reply {
+	p := w.Bytes()
+	if !w.Pretty() && len(p) > 0 {
+		p = append(p[:len(p)-1], '\n', '}')
+	}
+	return reply{out: p}
 }
 
 // cmdPoolStats is "osd pool stats" (PGMap::dump_pool_stats_and_io_rate).
@@ -171,7 +181,7 @@ func (m *Monitor) cmdOSDPerf(q *query) reply {
 		w.Close()
 		w.Close()
 		w.Close()
-		return reply{out: w.Bytes()}
+		return pgReady(w)
 	}
 	t := rightTable("osd", "commit_latency(ms)", "apply_latency(ms)")
 	for _, osd := range osds {
