@@ -14,8 +14,8 @@ type DivergentFacts struct {
 	BeyondBackfill bool
 	// OnlyErrors: all its divergent entries are failed requests.
 	OnlyErrors bool
-	// Newer: the merged log has an entry on it that is newer than the first
-	// divergent one.
+	// Newer: the authoritative log has an entry on it after the version at which
+	// the histories part.
 	Newer bool
 	// Created: the first divergent entry made the object.
 	Created bool

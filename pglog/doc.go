@@ -41,5 +41,8 @@
 //
 //   - One log type without back-pointers: indexes are rebuilt from it, and what
 //     to persist is in the plan rather than in dirty flags.
+//   - Two logs part where their entries do, not where their versions suggest: also
+//     a divergent entry of a later epoch than the authoritative ones, left by
+//     members that were given up as lost and came back, is told.
 //   - Encodings older than those Ceph 14 sends are refused.
 package pglog

@@ -167,6 +167,9 @@ func (l *IndexedLog) EntriesAfter(v Version) []*Entry { return l.entries[l.first
 // and is remembered: by its own entry, by one that carries it besides, or by a
 // duplicate.
 func (l *IndexedLog) Lookup(r ReqID) (Result, bool) {
+	if r.IsZero() {
+		return Result{}, false
+	}
 	if n := l.reqs[r]; n != nil {
 		return Result{n.Version, n.UserVersion, n.ReturnCode, n.OpReturns}, true
 	}
@@ -265,10 +268,13 @@ func (l *IndexedLog) RollForwardTo(v Version) []*Entry {
 }
 
 // Rewind takes the entries after newHead off the log and returns them, oldest
-// first. Entries are told by their number alone, so that one change logged in
-// two epochs counts as divergent. newHead must not be before the tail.
+// first. An entry with a later number counts as after newHead even if its epoch
+// is earlier: it is another history's. newHead must not be before the tail.
 func (l *IndexedLog) Rewind(newHead Version) []*Entry {
-	i := sort.Search(len(l.entries), func(i int) bool { return l.entries[i].Version.V > newHead.V })
+	i := sort.Search(len(l.entries), func(i int) bool {
+		v := l.entries[i].Version
+		return v.V > newHead.V || newHead.Less(v)
+	})
 	divergent := slices.Clone(l.entries[i:])
 	for _, n := range divergent {
 		l.delta.remove(n)
@@ -279,6 +285,23 @@ func (l *IndexedLog) Rewind(newHead Version) []*Entry {
 	l.rollbackInfoTrimmedTo = MinOf(l.rollbackInfoTrimmedTo, newHead)
 	l.reindex()
 	return divergent
+}
+
+// commonWith returns the newest version that both logs share: that of an entry in
+// both, or else the later tail, since what was trimmed was common. Ceph takes the
+// newest entry of the other log that is not after the own head, which is the same
+// unless members were given up as lost.
+func (l *IndexedLog) commonWith(other *IndexedLog) Version {
+	base := MaxOf(l.tail, other.tail)
+	for _, n := range slices.Backward(other.entries) {
+		if n.Version.AtMost(base) {
+			break
+		}
+		if l.At(n.Version) != nil {
+			return n.Version
+		}
+	}
+	return base
 }
 
 // extendTail puts entries before the oldest one.

@@ -72,18 +72,18 @@ func MergeLog(s Copy, auth Log, oinfo *Info) (Plan, error) {
 		return Plan{}, fmt.Errorf("%w: authoritative %v", ErrInconsistent, err)
 	}
 	m := merger{Plan: Plan{Copy: s.Clone()}}
-	origTail := s.Log.tail
+	common := s.Log.commonWith(other)
+	fresh := other.EntriesAfter(common)
 	m.fillTail(other)
 	m.takeInfo(oinfo)
-	if other.head.Less(m.Copy.Log.head) {
-		if err := m.rewind(other.head); err != nil {
-			return Plan{}, err
-		}
+	switch {
+	case len(fresh) > 0 || s.Log.head.Less(other.head):
+		err = m.extendHead(other, common, fresh, oinfo)
+	case other.head.Less(s.Log.head):
+		err = m.rewind(other.head)
 	}
-	if m.Copy.Log.head.Less(other.head) {
-		if err := m.extendHead(other, origTail, oinfo); err != nil {
-			return Plan{}, err
-		}
+	if err != nil {
+		return Plan{}, err
 	}
 	if m.Copy.Log.mergeDups(auth.Dups) {
 		m.Changed = true
@@ -170,28 +170,29 @@ func (m *merger) rewind(newHead Version) error {
 	divergent := s.Log.Rewind(newHead)
 	s.Info.LastUpdate = newHead
 	m.Changed = true
-	return m.resolve(divergent, bound)
+	return m.resolve(divergent, newHead, bound)
 }
 
-// extendHead appends what the copy lacks, after dropping what diverges before it.
-func (m *merger) extendHead(other *IndexedLog, origTail Version, oinfo *Info) error {
+// extendHead appends the entries that the copy lacks, after dropping what diverges
+// from the newest common version on.
+func (m *merger) extendHead(other *IndexedLog, common Version, fresh []*Entry, oinfo *Info) error {
 	s := &m.Copy
-	first := other.firstAfter(s.Log.head)
-	common := MaxOf(other.tail, origTail)
-	if first > 0 {
-		common = MaxOf(common, other.entries[first-1].Version)
-	}
 	bound := s.Log.canRollbackTo
 	divergent := s.Log.Rewind(common)
+	if len(divergent) > 0 {
+		// Ceph leaves this to activation; until then it would name a version
+		// that the log does not have.
+		s.Info.LastComplete = MinOf(s.Info.LastComplete, common)
+	}
 	m.RollForward = append(m.RollForward, s.Log.RollForwardTo(s.Log.head)...)
-	for _, n := range other.entries[first:] {
+	for _, n := range fresh {
 		if err := s.Log.Append(n); err != nil {
 			return fmt.Errorf("%w: %v", ErrInconsistent, err)
 		}
 		m.miss(n)
 	}
 	s.Log.head = other.head
-	if err := m.resolve(divergent, bound); err != nil {
+	if err := m.resolve(divergent, common, bound); err != nil {
 		return err
 	}
 	s.Info.LastUpdate = other.head
@@ -228,8 +229,9 @@ func (m *Missing) AddEntries(entries []*Entry, lastBackfill object.ID) (remove [
 }
 
 // resolve deals with the objects of divergent entries, in the order of their
-// names. bound is up to where entries cannot be undone.
-func (m *merger) resolve(divergent []*Entry, bound Version) error {
+// names. common is the version after which they diverge, bound up to where
+// entries cannot be undone.
+func (m *merger) resolve(divergent []*Entry, common, bound Version) error {
 	byObject := map[object.ID][]*Entry{}
 	var order []object.ID
 	for _, n := range divergent {
@@ -240,7 +242,7 @@ func (m *merger) resolve(divergent []*Entry, bound Version) error {
 	}
 	slices.SortFunc(order, object.ID.Compare)
 	for _, o := range order {
-		if err := m.resolveObject(o, byObject[o], bound); err != nil {
+		if err := m.resolveObject(o, byObject[o], common, bound); err != nil {
 			return err
 		}
 	}
@@ -248,7 +250,7 @@ func (m *merger) resolve(divergent []*Entry, bound Version) error {
 }
 
 // resolveObject deals with one object and its divergent entries, oldest first.
-func (m *merger) resolveObject(o object.ID, all []*Entry, bound Version) error {
+func (m *merger) resolveObject(o object.ID, all []*Entry, common, bound Version) error {
 	entries, err := chain(o, all)
 	if err != nil {
 		return err
@@ -261,7 +263,7 @@ func (m *merger) resolveObject(o object.ID, all []*Entry, bound Version) error {
 	first, last := entries[0], entries[len(entries)-1]
 	item, missing := s.Missing.Get(o)
 	newest := s.Log.Newest(o)
-	facts.Newer = newest != nil && first.Version.AtMost(newest.Version)
+	facts.Newer = newest != nil && common.Less(newest.Version)
 	facts.Created = first.PriorVersion.IsZero() || first.IsClone()
 	facts.Missing = missing
 	facts.HasPrior = missing && item.Have == first.PriorVersion
@@ -270,7 +272,7 @@ func (m *merger) resolveObject(o object.ID, all []*Entry, bound Version) error {
 	})
 	facts.Deleted = last.IsDelete()
 	if facts.Newer {
-		if err := s.Missing.agrees(newest, last, missing, item); err != nil {
+		if err := s.Missing.agrees(newest, missing, item); err != nil {
 			return err
 		}
 	}
@@ -278,13 +280,11 @@ func (m *merger) resolveObject(o object.ID, all []*Entry, bound Version) error {
 	return nil
 }
 
-// agrees checks that the newest entry on an object, being newer than the last
-// divergent one, already made the missing set what it should be.
-func (m *Missing) agrees(newest, last *Entry, missing bool, item MissingItem) error {
+// agrees checks that the newest entry on an object, being one the copy lacked,
+// already made the missing set what it should be.
+func (m *Missing) agrees(newest *Entry, missing bool, item MissingItem) error {
 	expected := newest.IsUpdate() || (m.IncludesDeletes && newest.IsDelete())
 	switch {
-	case !last.Version.Less(newest.Version):
-		return fmt.Errorf("%w: %v has divergent entry %v, newer than %v", ErrInconsistent, newest.Object, last.Version, newest.Version)
 	case expected && (!missing || item.Need != newest.Version):
 		return fmt.Errorf("%w: %v has entry %v, but is not missing at it", ErrInconsistent, newest.Object, newest.Version)
 	case !expected && missing:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -249,25 +250,28 @@ func putLog(set map[string][]byte, remove []string, log *IndexedLog) []string {
 	for v, n := range d.put {
 		set[v.Key()] = encoded(300, n.EncodeStored)
 	}
-	if len(d.dirtyDup) == 0 {
-		return remove
-	}
-	// Duplicates of one version share a key; the newest stands for them, as in
-	// Ceph.
-	current := map[Version]*Dup{}
-	for _, u := range log.dups {
-		if _, ok := d.dirtyDup[u.Version]; ok {
-			current[u.Version] = u
-		}
-	}
 	for v := range d.dirtyDup {
-		if u := current[v]; u != nil {
+		if u := log.dupToStore(v); u != nil {
 			set[u.Key()] = encoded(100, u.Encode)
 		} else {
 			remove = append(remove, (&Dup{Version: v}).Key())
 		}
 	}
 	return remove
+}
+
+// dupToStore returns the duplicate that is stored for a version; nil for none.
+// Duplicates of one version share a key, as in Ceph: the entry's own request
+// survives a restart, those it carried besides do not.
+func (l *IndexedLog) dupToStore(v Version) *Dup {
+	i := sort.Search(len(l.dups), func(i int) bool { return !l.dups[i].Version.Less(v) })
+	var found *Dup
+	for ; i < len(l.dups) && l.dups[i].Version == v; i++ {
+		if found == nil || found.ReqID.IsZero() {
+			found = l.dups[i]
+		}
+	}
+	return found
 }
 
 func (p *Persister) putMissing(set map[string][]byte, remove []string, missing *Missing) []string {

@@ -24,13 +24,10 @@ func ProcReplicaLog(auth *IndexedLog, olog Log, oinfo *Info, omissing *Missing) 
 	if olog.Head.Less(auth.tail) || olog.Head == auth.head {
 		return *info, m.Copy.Missing, nil
 	}
-	common := MaxOf(olog.Tail, auth.tail)
-	if i := auth.firstAfter(olog.Head); i > 0 {
-		common = MaxOf(common, auth.entries[i-1].Version)
-	}
+	common := peer.commonWith(auth)
 	bound := peer.canRollbackTo
 	divergent := peer.Rewind(common)
-	if err := m.resolve(divergent, bound); err != nil {
+	if err := m.resolve(divergent, common, bound); err != nil {
 		return Info{}, nil, err
 	}
 	info.LastUpdate = MinOf(info.LastUpdate, common)

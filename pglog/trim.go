@@ -1,6 +1,9 @@
 package pglog
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // TrimOptions bound a log. The names in parentheses are Ceph's options.
 type TrimOptions struct {
@@ -49,9 +52,9 @@ func (l *IndexedLog) TrimTarget(limit Version, o TrimOptions) Version {
 
 // Trim drops entries up to v, at most what can no longer be undone, and keeps
 // what their requests were told as duplicates. Duplicates further back than
-// o.DupsTracked versions are dropped, the oldest first and o.Max at most, so
-// that a log that arrives bloated shrinks step by step. It returns how many
-// entries were dropped.
+// o.DupsTracked versions are dropped, the oldest first, with entries or once o.Min
+// of them are there, and o.Max at most: a log that arrives bloated shrinks step by
+// step. It returns how many entries were dropped.
 func (l *IndexedLog) Trim(v Version, o TrimOptions) int {
 	v = MinOf(v, l.canRollbackTo)
 	oldest := oldestDup(l.head, o.DupsTracked)
@@ -68,7 +71,10 @@ func (l *IndexedLog) Trim(v Version, o TrimOptions) int {
 	}
 	l.entries = l.entries[n:]
 	l.tail = MaxOf(l.tail, v)
-	l.dropDups(oldest, o.Max)
+	stale := sort.Search(len(l.dups), func(i int) bool { return l.dups[i].Version.V >= oldest })
+	if n > 0 || uint64(stale) >= o.Min {
+		l.dropDups(int(min(uint64(stale), o.Max)))
+	}
 	return n
 }
 
@@ -102,12 +108,10 @@ func (l *IndexedLog) pushDup(u *Dup) {
 	l.delta.touchDup(u.Version)
 }
 
-// dropDups drops up to most duplicates whose number is below oldest.
-func (l *IndexedLog) dropDups(oldest, most uint64) {
-	n := 0
-	for n < len(l.dups) && uint64(n) < most && l.dups[n].Version.V < oldest {
-		l.forgetDup(l.dups[n])
-		n++
+// dropDups drops the oldest n duplicates.
+func (l *IndexedLog) dropDups(n int) {
+	for _, u := range l.dups[:n] {
+		l.forgetDup(u)
 	}
 	l.dups = l.dups[n:]
 }
