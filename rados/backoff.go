@@ -1,6 +1,8 @@
 package rados
 
 import (
+	"slices"
+
 	"sepiola/message"
 	"sepiola/msgr"
 	"sepiola/object"
@@ -23,9 +25,9 @@ func (b backoff) covers(o *op) bool {
 	if o.req.Object == "" {
 		return true
 	}
-	id := object.ID{Name: o.req.Object, Key: o.req.Locator, Namespace: o.req.Namespace, Snap: object.NoSnap, Hash: o.at.hash, Pool: o.req.Pool}
+	id := o.id()
 	if b.begin == b.end {
-		return id.WithSnap(b.begin.Snap) == b.begin
+		return id == b.begin
 	}
 	return !id.Less(b.begin) && id.Less(b.end)
 }
@@ -44,12 +46,7 @@ func (c *Client) backedOff(s *osdSession, o *op) bool {
 func (c *Client) handleBackoff(conn *msgr.Conn, m *message.OSDBackoff) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var s *osdSession
-	for _, t := range c.sessions {
-		if t.conn == conn {
-			s = t
-		}
-	}
+	s := c.sessionOf(conn)
 	if s == nil {
 		return
 	}
@@ -57,7 +54,7 @@ func (c *Client) handleBackoff(conn *msgr.Conn, m *message.OSDBackoff) {
 	case message.BackoffBlock:
 		c.backoffs[s] = append(c.backoffs[s], backoff{m.PGID, m.ID, m.Begin, m.End})
 		ack := *m
-		ack.Op = message.BackoffAckBlock
+		ack.Op, ack.Priority = message.BackoffAckBlock, message.ClientOpPriority
 		if err := conn.Send(message.Encode(&ack, conn.Features())); err != nil {
 			c.log.Debug("backoff not acknowledged", "error", err)
 		}
@@ -73,8 +70,8 @@ func (c *Client) unblock(s *osdSession, m *message.OSDBackoff) {
 		if b.id != m.ID || b.pgid != m.PGID {
 			continue
 		}
-		c.backoffs[s] = append(list[:i:i], list[i+1:]...)
-		for _, tid := range append([]uint64(nil), c.order...) {
+		c.backoffs[s] = slices.Delete(list, i, i+1)
+		for _, tid := range slices.Clone(c.order) {
 			if o := c.ops[tid]; o != nil && b.covers(o) {
 				o.at = c.aim(&o.req)
 				c.dispatch(o)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,7 +38,7 @@ type Client struct {
 	lastTID  uint64
 	sessions map[int32]*osdSession
 	backoffs map[*osdSession][]backoff
-	commands map[uint64]chan *message.CommandReply
+	commands map[uint64]*osdCommand
 	closed   bool
 	done     chan struct{}
 }
@@ -66,7 +67,7 @@ func Connect(ctx context.Context, conf *config.Config, log hclog.Logger) (*Clien
 		conf: conf, log: log,
 		mapWait: make(chan struct{}), ops: map[uint64]*op{}, sessions: map[int32]*osdSession{},
 		backoffs: map[*osdSession][]backoff{},
-		commands: map[uint64]chan *message.CommandReply{}, done: make(chan struct{}),
+		commands: map[uint64]*osdCommand{}, done: make(chan struct{}),
 		inflight: newLimiter(int(conf.Int("objecter_inflight_ops")), conf.Int("objecter_inflight_op_bytes")),
 	}
 	kind, err := entity.ParseType(conf.Type)
@@ -128,6 +129,9 @@ func (c *Client) Close() {
 	}
 	c.closed = true
 	close(c.done)
+	for _, tid := range slices.Clone(c.order) {
+		c.complete(c.ops[tid], result{err: ErrClosed})
+	}
 	c.mu.Unlock()
 	c.mon.Close()
 	c.ms.Shutdown()
@@ -167,6 +171,8 @@ func (c *Client) waitMap(ctx context.Context, epoch uint32) error {
 
 // RefreshMap waits until the map at hand is as new as the monitors'.
 func (c *Client) RefreshMap(ctx context.Context) error {
+	ctx, cancel := c.monTimeout(ctx)
+	defer cancel()
 	newest, _, err := c.mon.Version(ctx, "osdmap")
 	if err != nil {
 		return err
@@ -177,6 +183,8 @@ func (c *Client) RefreshMap(ctx context.Context) error {
 // MonCommand carries out a monitor command, given as JSON, and returns its output
 // and the text for the user. A refusal is a *CommandError.
 func (c *Client) MonCommand(ctx context.Context, cmd string, input []byte) (out []byte, status string, err error) {
+	ctx, cancel := c.monTimeout(ctx)
+	defer cancel()
 	out, status, r, err := c.mon.Command(ctx, cmd, input)
 	if err == nil && r < 0 {
 		err = &CommandError{Errno(-r), status}
@@ -230,11 +238,9 @@ func (p *dispatcher) Accepted(*msgr.Conn) {}
 
 func (p *dispatcher) Reset(conn *msgr.Conn) {
 	c := (*Client)(p)
-	if osd, ok := conn.Value().(int32); ok {
-		c.lostOSD(osd, conn)
-		return
-	}
 	switch conn.Peer().Type {
+	case entity.TypeOSD:
+		c.lostOSD(conn)
 	case entity.TypeMgr:
 		c.mgr.reset(c, conn)
 	default:
@@ -246,13 +252,13 @@ func (p *dispatcher) RemoteReset(*msgr.Conn) {}
 
 func (p *dispatcher) Refused(conn *msgr.Conn) {
 	c := (*Client)(p)
-	if osd, ok := conn.Value().(int32); ok {
-		// It died, or is about to be marked down; the next map says.
-		c.log.Debug("connection refused", "osd", osd)
-		return
-	}
-	if conn.Peer().Type == entity.TypeMon {
+	switch conn.Peer().Type {
+	case entity.TypeMon:
 		c.mon.Reset(conn)
+	default:
+		// It died, or is about to be marked down; the next map says. Until then the
+		// messenger goes on trying.
+		c.log.Debug("connection refused", "peer", conn.Peer().String(), "addr", conn.PeerAddrs().String())
 	}
 }
 
@@ -268,6 +274,10 @@ func (c *Client) handleMaps(msg *message.OSDMapMsg) {
 		return
 	}
 	if next == nil {
+		if cur != nil && msg.Last() > cur.Epoch {
+			// Maps in between are missing; the monitors have them.
+			c.mon.Subscribe("osdmap", uint64(cur.Epoch)+1, false)
+		}
 		return
 	}
 	c.mon.Got("osdmap", uint64(next.Epoch))
@@ -307,45 +317,3 @@ func newest(cur *osdmap.Map, msg *message.OSDMapMsg) (*osdmap.Map, error) {
 	return next, nil
 }
 
-// opTimeout returns ctx with the configured limit of an operation.
-func (c *Client) opTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	if d := c.conf.Duration("rados_osd_op_timeout"); d > 0 {
-		return context.WithTimeoutCause(ctx, d, Errno(110))
-	}
-	return ctx, func() {}
-}
-
-// limiter bounds the operations and bytes in flight.
-type limiter struct {
-	mu       sync.Mutex
-	cond     sync.Cond
-	ops      int
-	bytes    int64
-	opsMax   int
-	bytesMax int64
-}
-
-func newLimiter(ops int, bytes int64) *limiter {
-	l := &limiter{opsMax: ops, bytesMax: bytes}
-	l.cond.L = &l.mu
-	return l
-}
-
-// get waits for room. One operation always fits, however large.
-func (l *limiter) get(n int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.ops >= l.opsMax || l.ops > 0 && l.bytes+n > l.bytesMax {
-		l.cond.Wait()
-	}
-	l.ops++
-	l.bytes += n
-}
-
-func (l *limiter) put(n int64) {
-	l.mu.Lock()
-	l.ops--
-	l.bytes -= n
-	l.mu.Unlock()
-	l.cond.Broadcast()
-}

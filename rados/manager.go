@@ -2,6 +2,8 @@ package rados
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"sepiola/entity"
@@ -16,6 +18,7 @@ type manager struct {
 	epoch uint32
 	addrs entity.AddrVec
 	conn  *msgr.Conn
+	open  bool // conn has a session
 	calls map[uint64]*mgrCall
 	tid   uint64
 }
@@ -37,7 +40,7 @@ func (g *manager) setMap(c *Client, m *message.MgrMap) {
 	}
 	if g.conn != nil {
 		g.conn.MarkDown()
-		g.conn = nil
+		g.conn, g.open = nil, false
 	}
 	g.addrs = nil
 	if m.Available {
@@ -61,8 +64,9 @@ func (g *manager) connected(c *Client, conn *msgr.Conn) {
 	if conn != g.conn {
 		return
 	}
-	for _, call := range g.calls {
-		g.send(c, call)
+	g.open = true
+	for _, tid := range slices.Sorted(maps.Keys(g.calls)) {
+		g.send(c, g.calls[tid])
 	}
 }
 
@@ -72,7 +76,7 @@ func (g *manager) reset(c *Client, conn *msgr.Conn) {
 	if conn != g.conn {
 		return
 	}
-	g.conn = nil
+	g.conn, g.open = nil, false
 	if len(g.calls) > 0 {
 		g.connect(c)
 	}
@@ -97,6 +101,8 @@ func (g *manager) reply(m *message.MgrCommandReply) {
 // MgrCommand carries out a command of the manager, given as JSON, as MonCommand
 // does those of the monitors.
 func (c *Client) MgrCommand(ctx context.Context, cmd string, input []byte) (out []byte, status string, err error) {
+	ctx, cancel := c.monTimeout(ctx)
+	defer cancel()
 	g := &c.mgr
 	call := &mgrCall{reply: make(chan *message.MgrCommandReply, 1)}
 	g.mu.Lock()
@@ -107,7 +113,7 @@ func (c *Client) MgrCommand(ctx context.Context, cmd string, input []byte) (out 
 		g.calls = map[uint64]*mgrCall{}
 	}
 	g.calls[tid] = call
-	if g.conn != nil && g.conn.IsConnected() {
+	if g.open {
 		g.send(c, call)
 	} else {
 		g.connect(c)
@@ -131,51 +137,3 @@ func (c *Client) MgrCommand(ctx context.Context, cmd string, input []byte) (out 
 	}
 }
 
-// OSDCommand carries out a command of one OSD ("ceph tell osd.N"), given as JSON.
-func (c *Client) OSDCommand(ctx context.Context, osd int32, cmd string, input []byte) (out []byte, status string, err error) {
-	c.mu.Lock()
-	s := (*osdSession)(nil)
-	if c.osdmap.IsUp(osd) {
-		s = c.session(osd)
-	}
-	if s == nil {
-		c.mu.Unlock()
-		return nil, "", &CommandError{Errno(6), "the OSD is not up"}
-	}
-	c.lastTID++
-	tid := c.lastTID
-	reply := make(chan *message.CommandReply, 1)
-	c.commands[tid] = reply
-	msg := &message.CommandMsg{TID: tid, FSID: c.osdmap.FSID, Cmd: []string{cmd}, Input: wire.BufOf(input)}
-	err = s.conn.Send(message.Encode(msg, s.conn.Features()))
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		delete(c.commands, tid)
-		c.mu.Unlock()
-	}()
-	if err != nil {
-		return nil, "", err
-	}
-	select {
-	case r := <-reply:
-		if r.R < 0 {
-			err = &CommandError{Errno(-r.R), r.RS}
-		}
-		return r.Output.Flat(), r.RS, err
-	case <-c.done:
-		return nil, "", ErrClosed
-	case <-ctx.Done():
-		return nil, "", context.Cause(ctx)
-	}
-}
-
-func (c *Client) handleCommandReply(m *message.CommandReply) {
-	c.mu.Lock()
-	reply := c.commands[m.TID]
-	delete(c.commands, m.TID)
-	c.mu.Unlock()
-	if reply != nil {
-		reply <- m
-	}
-}

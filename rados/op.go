@@ -2,30 +2,38 @@ package rados
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
-	"sepiola/entity"
 	"sepiola/message"
 	"sepiola/msgr"
 	"sepiola/object"
-	"sepiola/osdmap"
 	"sepiola/pglog"
 )
 
 // Request is one operation: a list of sub-operations that an OSD carries out on one
 // object, all or none of those that write. A request without an object's name is for
 // a whole placement group, the one of Hash.
+//
+// What the sub-operations carry in In is neither copied nor may it be changed
+// before the request is answered. After a request that was given up, it may still be
+// on its way: such bytes are not to be used again.
 type Request struct {
 	Pool    int64
 	Object  string
 	Locator string // key that places the object; empty for its name
 	// Namespace separates objects of one name.
 	Namespace string
-	Hash      uint32 // of a request for a placement group
-	Snap      object.SnapID
+	Hash      uint32        // of a request for a placement group
+	Snap      object.SnapID // to read; 0 and NoSnap both mean the object as it is
 	Ops       []message.SubOp
 	Flags     message.OpFlags
+	MTime     time.Time // the object's time after a write; zero means now
+	// SnapSeq and Snaps are the writer's snapshot context, newest first; none
+	// means the pool's.
+	SnapSeq object.SnapID
+	Snaps   []object.SnapID
 }
 
 // Reply is an OSD's answer.
@@ -36,6 +44,7 @@ type Reply struct {
 	Ops         []message.SubOp
 	Version     pglog.Version
 	UserVersion uint64
+	Epoch       uint32 // of the OSD's map
 }
 
 // op is a request under way.
@@ -43,8 +52,9 @@ type op struct {
 	tid   uint64
 	req   Request
 	bytes int64
-	mtime time.Time
-	done  chan result
+	done  chan struct{} // closed once res holds
+	res   result
+	stop  func() // ends the watch over its context; may be nil
 
 	at      target
 	sess    *osdSession // it was sent to; nil if it waits
@@ -56,53 +66,77 @@ type result struct {
 	err   error
 }
 
-// target is where a request goes by a map.
-type target struct {
-	epoch   uint32
-	pgid    object.SPGID
-	hash    uint32
-	primary int32
-	acting  []int32
-	up      []int32
-	upFrom  uint32
-	paused  bool
-}
-
-// same reports whether a request sent by t need not be sent again by u.
-func (t target) same(u target) bool {
-	return t.pgid == u.pgid && t.primary == u.primary && t.upFrom == u.upFrom && t.paused == u.paused &&
-		slices.Equal(t.acting, u.acting) && slices.Equal(t.up, u.up)
-}
+// Error numbers that this package gives itself.
+const (
+	errNoEntry     = Errno(2)
+	errNoDevice    = Errno(6)
+	errAgain       = Errno(11)
+	errExists      = Errno(17)
+	errInvalid     = Errno(22)
+	errReadOnly    = Errno(30)
+	errMessageSize = Errno(90)
+	errTimedOut    = Errno(110)
+)
 
 // Do carries out a request. It returns when it is durable, or refused: then the
-// reply, if there is one, comes with an [Errno].
+// reply, if there is one, comes with an [Errno]. The pool must be in the map at
+// hand; one that is not, is ENOENT.
 func (c *Client) Do(ctx context.Context, req Request) (*Reply, error) {
 	ctx, cancel := c.opTimeout(ctx)
 	defer cancel()
-	o, err := c.start(req)
+	o, err := c.start(ctx, req, nil)
 	if err != nil {
 		return nil, err
 	}
 	select {
-	case r := <-o.done:
-		return r.reply, r.err
-	case <-c.done:
-		return nil, ErrClosed
+	case <-o.done:
 	case <-ctx.Done():
-		c.mu.Lock()
-		c.finish(o)
-		c.mu.Unlock()
-		return nil, context.Cause(ctx)
+		c.abandon(o, context.Cause(ctx))
 	}
+	return o.res.reply, o.res.err
 }
 
-// start sends a request, or keeps it until it can be sent.
-func (c *Client) start(req Request) (*op, error) {
-	o := &op{req: req, mtime: time.Now(), done: make(chan result, 1)}
+// Completion is a request that was started.
+type Completion struct{ o *op }
+
+// Start begins a request and returns once there is room for it in flight; requests
+// on one object are applied in the order in which they were started. The request is
+// given up when ctx ends.
+func (c *Client) Start(ctx context.Context, req Request) (*Completion, error) {
+	ctx, cancel := c.opTimeout(ctx)
+	o, err := c.start(ctx, req, cancel)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return &Completion{o}, nil
+}
+
+// Done is closed when the request has been answered or given up.
+func (p *Completion) Done() <-chan struct{} { return p.o.done }
+
+// Result waits for the request and returns what Do would.
+func (p *Completion) Result() (*Reply, error) {
+	<-p.o.done
+	return p.o.res.reply, p.o.res.err
+}
+
+// start sends a request, or keeps it until it can be sent. With watched, the end of
+// ctx gives it up, and watched is called when it is over.
+func (c *Client) start(ctx context.Context, req Request, watched func()) (*op, error) {
+	if req.MTime.IsZero() {
+		req.MTime = time.Now()
+	}
+	if req.Snap == 0 {
+		req.Snap = object.NoSnap
+	}
+	o := &op{req: req, done: make(chan struct{})}
 	for i := range req.Ops {
 		o.bytes += int64(req.Ops[i].In.Len())
 	}
-	c.inflight.get(o.bytes)
+	if err := c.inflight.get(ctx, c.done, o.bytes); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -117,40 +151,20 @@ func (c *Client) start(req Request) (*op, error) {
 	o.tid = c.lastTID
 	c.ops[o.tid] = o
 	c.order = append(c.order, o.tid)
+	if watched != nil {
+		unwatch := context.AfterFunc(ctx, func() { c.abandon(o, context.Cause(ctx)) })
+		o.stop = func() { unwatch(); watched() }
+	}
 	o.at = c.aim(&o.req)
 	c.dispatch(o)
 	return o, nil
-}
-
-const errNoEntry = Errno(2)
-
-// aim finds where a request goes. The caller holds mu.
-func (c *Client) aim(req *Request) target {
-	m := c.osdmap
-	pool := m.Pools[req.Pool]
-	t := target{epoch: m.Epoch, primary: osdmap.ItemNone, hash: req.Hash}
-	if pool == nil {
-		return t
-	}
-	if req.Object != "" {
-		t.hash = object.PlacementHash(pool.ObjectHash, req.Namespace, req.Locator, req.Object)
-	}
-	pg := m.RawPGToPG(object.PGID{Pool: req.Pool, Seed: t.hash})
-	t.pgid = pg.Whole()
-	t.up, _, t.acting, t.primary = m.PGToUpActing(pg)
-	if t.primary >= 0 && t.primary != osdmap.ItemNone {
-		t.upFrom = m.Info(t.primary).UpFrom
-	}
-	t.paused = m.TestFlag(osdmap.FlagPauseRd) && req.Flags&message.FlagRead != 0 ||
-		m.TestFlag(osdmap.FlagPauseWr) && req.Flags&message.FlagWrite != 0
-	return t
 }
 
 // dispatch sends a request to its target, unless there is none for now. The caller
 // holds mu.
 func (c *Client) dispatch(o *op) {
 	o.sess = nil
-	if o.at.paused || o.at.primary < 0 || o.at.primary == osdmap.ItemNone {
+	if o.at.paused || o.at.primary < 0 {
 		return
 	}
 	s := c.session(o.at.primary)
@@ -160,90 +174,31 @@ func (c *Client) dispatch(o *op) {
 	o.sess = s
 	msg := c.message(o)
 	o.attempt++
-	if err := s.conn.Send(message.Encode(msg, s.conn.Features())); err != nil {
+	err := s.conn.Send(message.Encode(msg, s.conn.Features()))
+	switch {
+	case errors.Is(err, msgr.ErrTooLarge):
+		c.complete(o, result{err: errMessageSize})
+	case err != nil:
 		c.log.Debug("operation not sent; the session's end brings it again", "tid", o.tid, "error", err)
 	}
 }
 
 func (c *Client) message(o *op) *message.OSDOp {
 	req := &o.req
-	snap := req.Snap
-	if snap == 0 {
-		snap = object.NoSnap
-	}
-	id := object.ID{Name: req.Object, Key: req.Locator, Namespace: req.Namespace, Snap: snap, Hash: o.at.hash, Pool: req.Pool}
+	id := o.id()
+	id.Snap = req.Snap
 	flags := req.Flags | message.FlagOnDisk | message.FlagKnownRedirect
 	if o.attempt > 0 {
 		flags |= message.FlagRetry
 	}
-	return &message.OSDOp{TID: o.tid, PGID: o.at.pgid, Object: id, Epoch: o.at.epoch, Flags: flags, MTime: o.mtime,
-		Ops: req.Ops, RetryAttempt: o.attempt, Features: msgr.FeaturesAll}
+	return &message.OSDOp{TID: o.tid, PGID: o.at.pgid, Object: id, Epoch: o.at.epoch, Flags: flags, MTime: req.MTime,
+		Ops: req.Ops, SnapSeq: req.SnapSeq, Snaps: req.Snaps, RetryAttempt: o.attempt, Features: msgr.FeaturesAll}
 }
 
-// session returns the session with an OSD, opening one. The caller holds mu.
-func (c *Client) session(osd int32) *osdSession {
-	addrs := c.osdmap.Addrs(osd)
-	if s := c.sessions[osd]; s != nil {
-		if s.addrs.Equal(addrs) {
-			return s
-		}
-		s.conn.MarkDown()
-		delete(c.sessions, osd)
-	}
-	if len(addrs) == 0 {
-		return nil
-	}
-	s := &osdSession{osd: osd, addrs: addrs, conn: c.ms.Connect(addrs, entity.TypeOSD)}
-	s.conn.SetValue(osd)
-	c.sessions[osd] = s
-	return s
-}
-
-// retarget sends again what the newest map sends elsewhere. The caller holds mu.
-func (c *Client) retarget() {
-	m := c.osdmap
-	for osd, s := range c.sessions {
-		if !m.IsUp(osd) || !m.Addrs(osd).Equal(s.addrs) {
-			s.conn.MarkDown()
-			delete(c.sessions, osd)
-		}
-	}
-	for _, tid := range slices.Clone(c.order) {
-		o := c.ops[tid]
-		if o == nil {
-			continue
-		}
-		if m.Pools[o.req.Pool] == nil {
-			c.complete(o, result{err: errNoEntry}) // the pool was removed
-			continue
-		}
-		now := c.aim(&o.req)
-		resend := !o.at.same(now) || o.sess == nil || c.sessions[o.sess.osd] != o.sess
-		if resend || o.sess == nil {
-			o.at = now
-		}
-		if resend {
-			c.dispatch(o)
-		}
-	}
-}
-
-// lostOSD sends again what was on its way in a session that broke.
-func (c *Client) lostOSD(osd int32, conn *msgr.Conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.sessions[osd]
-	if s == nil || s.conn != conn || c.closed {
-		return
-	}
-	delete(c.sessions, osd)
-	delete(c.backoffs, s)
-	for _, tid := range slices.Clone(c.order) {
-		if o := c.ops[tid]; o != nil && o.sess == s {
-			o.at = c.aim(&o.req)
-			c.dispatch(o)
-		}
-	}
+// id is the object as its OSD knows it: in the pool it is sent to, which a cache
+// tier's overlay may have changed.
+func (o *op) id() object.ID {
+	return object.Head(o.at.pgid.Pool, o.req.Namespace, o.req.Locator, o.req.Object, o.at.hash)
 }
 
 // handleReply matches an answer with its request.
@@ -257,37 +212,76 @@ func (c *Client) handleReply(conn *msgr.Conn, r *message.OSDOpReply) {
 	if r.RetryAttempt >= 0 && r.RetryAttempt != o.attempt-1 {
 		return // of an earlier sending
 	}
+	if r.Redirect != nil {
+		c.redirect(o, r.Redirect)
+		return
+	}
 	if Errno(-r.Result) == errAgain {
 		o.at = c.aim(&o.req)
 		c.dispatch(o)
 		return
 	}
-	res := result{reply: &Reply{Result: r.Result, Ops: r.Ops, Version: r.ReplayVersion, UserVersion: r.UserVersion}}
+	res := result{reply: &Reply{Result: r.Result, Ops: r.Ops, Version: r.ReplayVersion, UserVersion: r.UserVersion, Epoch: r.Epoch}}
 	if r.Result < 0 {
 		res.err = Errno(-r.Result)
 	}
 	c.complete(o, res)
 }
 
-const errAgain = Errno(11)
+// redirect follows an OSD's word that the object is elsewhere
+// (Objecter::handle_osd_op_reply). The caller holds mu.
+func (c *Client) redirect(o *op, to *message.Redirect) {
+	o.req.Pool, o.req.Locator, o.req.Namespace = to.Locator.Pool, to.Locator.Key, to.Locator.Namespace
+	if to.Object != "" {
+		o.req.Object = to.Object
+	}
+	o.req.Flags |= message.FlagRedirected | message.FlagIgnoreCache | message.FlagIgnoreOverlay
+	if c.osdmap.Pools[o.req.Pool] == nil {
+		c.complete(o, result{err: errNoEntry})
+		return
+	}
+	o.at = c.aim(&o.req)
+	c.dispatch(o)
+}
 
 // complete answers a request. The caller holds mu.
 func (c *Client) complete(o *op, r result) {
-	if c.finish(o) {
-		o.done <- r
-	}
-}
-
-// finish forgets a request and reports whether it was under way. The caller holds
-// mu.
-func (c *Client) finish(o *op) bool {
 	if c.ops[o.tid] != o {
-		return false
+		return
 	}
 	delete(c.ops, o.tid)
 	if i, ok := slices.BinarySearch(c.order, o.tid); ok {
 		c.order = slices.Delete(c.order, i, i+1)
 	}
 	c.inflight.put(o.bytes)
-	return true
+	o.res = r
+	close(o.done)
+	if o.stop != nil {
+		o.stop()
+	}
+}
+
+// abandon gives a request up, unless it has been answered. When it returns the
+// request is over.
+func (c *Client) abandon(o *op, cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.complete(o, result{err: cause})
+}
+
+// opTimeout returns ctx with the configured limit of an operation.
+func (c *Client) opTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return withTimeout(ctx, c.conf.Duration("rados_osd_op_timeout"))
+}
+
+// monTimeout returns ctx with the configured limit of a request to the monitors.
+func (c *Client) monTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return withTimeout(ctx, c.conf.Duration("rados_mon_op_timeout"))
+}
+
+func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d > 0 {
+		return context.WithTimeoutCause(ctx, d, errTimedOut)
+	}
+	return ctx, func() {}
 }
