@@ -87,27 +87,27 @@ func (d *Daemon) sendBoot() {
 	})
 }
 
-// updateCrush does what Ceph's OSD::update_crush_device_class and
-// update_crush_location do: "osd crush set-device-class" and "osd crush
-// create-or-move".
+// updateCrush places the OSD in the CRUSH hierarchy and names its device class, as
+// Ceph's OSD does when it starts (OSD::update_crush_location,
+// OSD::update_crush_device_class).
 func (d *Daemon) updateCrush(ctx context.Context) error {
 	o := d.cfg.Options
-	id := strconv.Itoa(int(d.cfg.WhoAmI))
-	if o.Bool("osd_class_update_on_start") {
-		cmd := map[string]any{"prefix": "osd crush set-device-class", "class": d.deviceClass(), "ids": []string{id}}
+	if o.Bool("osd_crush_update_on_start") {
+		weight, err := d.crushWeight()
+		if err != nil {
+			return err
+		}
+		cmd := map[string]any{"prefix": "osd crush create-or-move", "id": int(d.cfg.WhoAmI),
+			"weight": weight, "args": d.crushLocation()}
 		if err := d.monCommand(ctx, cmd); err != nil {
 			return err
 		}
 	}
-	if !o.Bool("osd_crush_update_on_start") {
+	if !o.Bool("osd_class_update_on_start") {
 		return nil
 	}
-	weight, err := d.crushWeight()
-	if err != nil {
-		return err
-	}
-	return d.monCommand(ctx, map[string]any{"prefix": "osd crush create-or-move", "id": int(d.cfg.WhoAmI),
-		"weight": weight, "args": d.crushLocation()})
+	return d.monCommand(ctx, map[string]any{"prefix": "osd crush set-device-class", "class": d.deviceClass(),
+		"ids": []string{strconv.Itoa(int(d.cfg.WhoAmI))}})
 }
 
 func (d *Daemon) monCommand(ctx context.Context, cmd map[string]any) error {

@@ -129,7 +129,7 @@ func (d *Daemon) Start() error {
 		return err
 	}
 	d.setState(statePreboot)
-	d.mon.Subscribe("osdmap", uint64(d.maps.Super().NewestMap)+1, false)
+	d.subscribeMaps()
 	d.mon.Subscribe("mgrmap", 0, false)
 	d.mon.Subscribe("osd_pg_creates", 0, false)
 	d.wg.Add(2)

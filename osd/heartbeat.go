@@ -303,7 +303,7 @@ func (p *pongDispatcher) Dispatch(c *msgr.Conn, m *msgr.Message) {
 		d.peerHas(osd, ping.MapEpoch)
 		d.hb.answered(d, c, osd, time.Now())
 	case message.PingYouDied:
-		d.mon.Subscribe("osdmap", uint64(d.maps.Super().NewestMap)+1, false)
+		d.subscribeMaps()
 	}
 }
 

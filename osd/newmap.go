@@ -61,7 +61,17 @@ func (d *Daemon) wantMaps(epoch uint32) {
 		return
 	}
 	d.cfg.Logger.Debug("behind with maps", "have", have, "seen", epoch)
-	d.mon.Subscribe("osdmap", uint64(have)+1, false)
+	d.subscribeMaps()
+}
+
+// subscribeMaps asks for the maps after the newest one here; with none here, for
+// the monitors' newest.
+func (d *Daemon) subscribeMaps() {
+	start := uint64(d.maps.Super().NewestMap)
+	if start != 0 {
+		start++
+	}
+	d.mon.Subscribe("osdmap", start, false)
 }
 
 // publish makes m the current map and sends the PGs on to it.

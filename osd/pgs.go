@@ -42,7 +42,7 @@ func (d *Daemon) createPGs(msg *message.OSDPGCreate2) {
 		extra[msg.Extra[i].PGID] = &msg.Extra[i]
 	}
 	for _, c := range msg.PGs {
-		info := pg.CreateInfo{Epoch: c.Epoch, Created: true, History: pg.NewHistory(c.Epoch, c.Stamp)}
+		info := pg.CreateInfo{Epoch: c.Epoch, History: pg.NewHistory(c.Epoch, c.Stamp)}
 		if x := extra[c.PGID]; x != nil {
 			info.Epoch, info.History, info.PastIntervals = x.History.SameIntervalSince, x.History, &x.PastIntervals
 		}

@@ -73,8 +73,21 @@ func (g *mgrSession) reset(d *Daemon, c *msgr.Conn) {
 	if c != g.conn {
 		return
 	}
-	g.open = false
-	g.conn = d.nets.public.Connect(g.addrs, entity.TypeMgr)
+	g.open, g.conn = false, nil
+	time.AfterFunc(mgrRetry, func() { g.reconnect(d) })
+}
+
+// mgrRetry is the pause before a session with the manager is tried again
+// (mgr_connect_retry_interval): a manager that has just started closes sessions
+// until it knows the daemon.
+const mgrRetry = time.Second
+
+func (g *mgrSession) reconnect(d *Daemon) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conn == nil && len(g.addrs) > 0 && !d.is(stateStopping) {
+		g.conn = d.nets.public.Connect(g.addrs, entity.TypeMgr)
+	}
 }
 
 // changed notes that a PG's statistics are worth reporting.
@@ -136,8 +149,12 @@ func (d *Daemon) report(now time.Time) {
 	msg := &message.PGStats{TID: tid, FSID: d.fsid(), PGs: d.pgStats(), Epoch: d.current.Load().Epoch, OSD: d.osdStat(tid)}
 	msg.OSD.NumPGs = uint32(d.countPGs())
 	d.send(conn, msg)
-	d.send(conn, &message.MgrReport{DaemonName: strconv.Itoa(int(d.cfg.WhoAmI))})
+	d.send(conn, &message.MgrReport{DaemonName: strconv.Itoa(int(d.cfg.WhoAmI)), Packed: noCounters})
 }
+
+// noCounters is an empty list of performance counters: an envelope with nothing in
+// it (MgrClient::_send_report). The manager decodes it in any case.
+var noCounters = []byte{1, 1, 0, 0, 0, 0}
 
 // onShards runs fn on every shard and waits for all. It is not to be called from a
 // shard.
