@@ -84,9 +84,40 @@ func (p *PG) closeInterval(old *osdmap.Map, was, is osdmap.Mapping) {
 	p.abandon()
 	p.resetEpoch = epoch
 	p.state = reset{}
+	p.flush()
+}
+
+// flush stores the new interval and waits until it, and with it all that came
+// before, is durable. Until then this copy does not tell of its log: a peer that
+// took over an entry whose data a crash then takes away would look for it in
+// vain. (Ceph does not wait, and can end with unfound objects.)
+func (p *PG) flush() {
+	p.flushGen++
+	gen := p.flushGen
+	p.flushed, p.onFlush = false, nil
 	tx := p.newTx()
 	p.saveInfo(tx, true)
-	p.submit(tx, nil)
+	p.submit(tx, func() {
+		if p.flushGen != gen {
+			return
+		}
+		p.flushed = true
+		waiting := p.onFlush
+		p.onFlush = nil
+		for _, do := range waiting {
+			do()
+		}
+	})
+}
+
+// whenFlushed does something once what the store holds of earlier intervals is
+// durable, unless another interval begins before.
+func (p *PG) whenFlushed(do func()) {
+	if p.flushed {
+		do()
+		return
+	}
+	p.onFlush = append(p.onFlush, do)
 }
 
 // anyShard is when a replicated PG can be read: one copy is enough.

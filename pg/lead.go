@@ -168,7 +168,11 @@ func (s *getInfo) check(p *PG) {
 	case p.lead.prior.Blocked:
 		p.enterDown()
 	case len(s.asked) == 0:
-		p.enterGetLog()
+		p.whenFlushed(func() {
+			if p.state == state(s) && len(s.asked) == 0 {
+				p.enterGetLog()
+			}
+		})
 	}
 }
 
@@ -347,7 +351,7 @@ func (p *PG) enterGetMissing() {
 		if p.lead.missing[osd] != nil && peer.LastUpdate == p.own.Info.LastUpdate {
 			continue // it gave the authoritative log, and its missing set with it
 		}
-		q := peering.MissingQuery(peer, &p.own.Info)
+		q := peering.MissingQuery(peer, &p.own.Info, p.own.Log.At(peer.LastUpdate) != nil)
 		if !q.Ask {
 			p.lead.missing[osd] = pglog.NewMissing()
 			continue

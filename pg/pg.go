@@ -38,6 +38,11 @@ type PG struct {
 	// messages that answer something older are dropped (last_peering_reset).
 	resetEpoch uint32
 	state      state
+	// flushed says that what was submitted before the interval is durable; onFlush
+	// waits for it.
+	flushed  bool
+	flushGen uint64
+	onFlush  []func()
 	bits       pglog.State // of what is reported, beyond what follows from state
 
 	lead   *lead       // nil unless primary

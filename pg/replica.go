@@ -31,7 +31,7 @@ func (p *PG) sendNotify(queryEpoch uint32) {
 	if to < 0 || to == osdmap.ItemNone || to == p.env.WhoAmI {
 		return
 	}
-	p.notify(to, queryEpoch)
+	p.whenFlushed(func() { p.notify(to, queryEpoch) })
 }
 
 func (p *PG) notify(to int32, queryEpoch uint32) {
@@ -51,8 +51,11 @@ func strayMap(p *PG, ev Event) {
 // answerQuery answers a primary: with this copy's info, or its log and missing
 // set.
 func answerQuery(p *PG, from int32, m *message.OSDPGQuery2) {
-	q := &m.Query
-	p.mergeHistory(&q.History)
+	p.mergeHistory(&m.Query.History)
+	p.whenFlushed(func() { p.tell(from, &m.Query) })
+}
+
+func (p *PG) tell(from int32, q *pglog.Query) {
 	if q.Type == pglog.QueryInfo {
 		p.notify(from, q.EpochSent)
 		return

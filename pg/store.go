@@ -98,6 +98,7 @@ func newPG(env Env, id object.SPGID, m *osdmap.Map) (*PG, error) {
 		where: m.MappingOf(id.PGID), state: reset{}, pulls: recoverySet{},
 		objects: objectCache{byID: map[object.ID]*objectContext{}, max: env.Config.ObjectContexts}}
 	p.resetEpoch = m.Epoch
+	p.flushed = true
 	return p, nil
 }
 

@@ -163,13 +163,20 @@ type LogQuery struct {
 }
 
 // MissingQuery decides whether a member must be asked for its log and missing
-// set, and how far back: far enough to see entries that diverge.
-func MissingQuery(peer, self *pglog.Info) LogQuery {
+// set, and how far back. prefix says that the authoritative log has the very entry
+// the member's log ends with, so that nothing in it diverges.
+//
+// Ceph asks from the member's last activation on in either case. That misses
+// entries that were never acknowledged but are older than an activation which
+// only some members finished, when the PG went on with those that had not.
+func MissingQuery(peer, self *pglog.Info, prefix bool) LogQuery {
 	switch {
 	case peer.IsEmpty(), peer.LastUpdate.Less(self.LogTail), peer.LastBackfill.IsMin():
 		return LogQuery{} // nothing to diverge from, or backfilled from scratch
 	case peer.LastUpdate == peer.LastComplete && peer.LastUpdate == self.LastUpdate:
 		return LogQuery{} // the same, and nothing missing
+	case !prefix:
+		return LogQuery{Ask: true, Full: true}
 	}
 	since := pglog.Version{Epoch: peer.LastEpochStarted}
 	return LogQuery{Ask: true, Full: since.Less(peer.LogTail), Since: since}
