@@ -57,6 +57,15 @@ func (q *query) writer() *jsonfmt.Writer {
 	return jsonfmt.New(f == "json-pretty" || f == "plain")
 }
 
+// line is a JSON answer that ends with a line break in the compact form too.
+// Which answers do is Ceph's whim; scripts that split lines depend on it.
+func line(w *jsonfmt.Writer) reply {
+	if w.Pretty() {
+		return reply{out: w.Bytes()}
+	}
+	return reply{out: append(w.Bytes(), '\n')}
+}
+
 // commands are all that this monitor serves, as monitor and as manager.
 var commands = slices.Concat(clusterCommands, osdCommands, osdAdminCommands, poolCommands, crushCommands,
 	configCommands, mgrCommands)

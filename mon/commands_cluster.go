@@ -42,7 +42,7 @@ func (m *Monitor) cmdStatus(q *query) reply {
 	if q.isJSON() {
 		w := q.writer()
 		m.statusJSON(w)
-		return reply{out: append(w.Bytes(), '\n')}
+		return line(w)
 	}
 	st := &m.machine.State
 	var b strings.Builder
@@ -155,7 +155,7 @@ func (m *Monitor) cmdQuorumStatus(q *query) reply {
 		c.args["format"] = "json"
 		return m.cmdQuorumStatus(&c)
 	}
-	return reply{out: append(w.Bytes(), '\n')}
+	return line(w)
 }
 
 func (m *Monitor) cmdHealth(q *query) reply {
@@ -187,7 +187,7 @@ func (m *Monitor) cmdVersion(q *query) reply {
 	w.OpenObject("")
 	w.String("version", version.Pretty())
 	w.Close()
-	return reply{out: w.Bytes()}
+	return line(w)
 }
 
 // versionsOf counts versions in metadata; only those of OSDs that are up count,
@@ -246,7 +246,7 @@ func (m *Monitor) cmdVersions(q *query) reply {
 func (m *Monitor) cmdMonVersions(q *query) reply {
 	w := q.writer()
 	dumpCounts(w, "", m.versionsOf("mon"))
-	return reply{out: w.Bytes()}
+	return line(w)
 }
 
 func (m *Monitor) cmdMonCount(q *query) reply {
@@ -333,10 +333,7 @@ func (m *Monitor) cmdNodeLs(q *query) reply {
 	if want == "all" {
 		w.Close()
 	}
-	if w.Pretty() {
-		return reply{out: w.Bytes()}
-	}
-	return reply{out: append(w.Bytes(), '\n')}
+	return line(w)
 }
 
 func dumpHosts[T any](w *jsonfmt.Writer, name string, hosts map[string][]T, put func(*jsonfmt.Writer, T)) {
@@ -377,7 +374,7 @@ func (m *Monitor) cmdMonStat(q *query) reply {
 	}
 	w.Close()
 	w.Close()
-	return reply{out: append(w.Bytes(), '\n')}
+	return line(w)
 }
 
 // monMapArg checks the epoch of a command: only the newest is kept.
@@ -413,7 +410,9 @@ func (m *Monitor) cmdMonDump(q *query) reply {
 	}
 	w.Close()
 	w.Close()
-	return reply{out: append(w.Bytes(), '\n'), status: status}
+	r := line(w)
+	r.status = status
+	return r
 }
 
 func (m *Monitor) cmdMonGetmap(q *query) reply {
@@ -439,7 +438,7 @@ func (m *Monitor) cmdMonMetadata(q *query) reply {
 		m.monMetadataJSON(w, name)
 	}
 	w.Close()
-	return reply{out: w.Bytes()}
+	return line(w)
 }
 
 func (m *Monitor) monMetadataJSON(w *jsonfmt.Writer, name string) {

@@ -116,7 +116,7 @@ func (m *Monitor) cmdConfigDump(q *query) reply {
 		r.dump(w, "")
 	}
 	w.Close()
-	return reply{out: append(w.Bytes(), '\n')}
+	return reply{out: w.Bytes()}
 }
 
 // cmdConfigGet shows what the database gives a party; an option that is not in
@@ -145,13 +145,6 @@ func (m *Monitor) cmdConfigGet(q *query) reply {
 			return refuse(syscall.EINVAL, "%s is special and cannot be stored by the mon", key)
 		case !set:
 			v.Value = opt.Default
-		}
-		if q.isJSON() {
-			w := q.writer()
-			w.OpenObject("")
-			w.String(key, v.Value)
-			w.Close()
-			return reply{out: w.Bytes()}
 		}
 		return text("%s\n", v.Value)
 	}
@@ -231,7 +224,7 @@ func (m *Monitor) cmdKeyExists(q *query) reply {
 func (m *Monitor) cmdKeyLs(q *query) reply {
 	w := q.writer()
 	w.Strings("", sortedNames(m.machine.State.ConfigKeys))
-	return reply{out: w.Bytes()}
+	return line(w)
 }
 
 func (m *Monitor) cmdKeyDump(q *query) reply {

@@ -62,7 +62,7 @@ func (m *Monitor) cmdRuleLs(q *query) reply {
 	if q.isJSON() {
 		w := q.writer()
 		w.Strings("", names)
-		return reply{out: append(w.Bytes(), '\n')}
+		return reply{out: w.Bytes()}
 	}
 	return reply{out: []byte(strings.Join(append(names, ""), "\n"))}
 }
@@ -75,7 +75,7 @@ func (m *Monitor) cmdRuleDump(q *query) reply {
 			return refuse(syscall.ENOENT, "unknown crush rule '%s'", name)
 		}
 		m.dumpRule(w, id)
-		return reply{out: append(w.Bytes(), '\n')}
+		return line(w)
 	}
 	w.OpenArray("")
 	for id, r := range m.crush().Rules {
@@ -84,7 +84,7 @@ func (m *Monitor) cmdRuleDump(q *query) reply {
 		}
 	}
 	w.Close()
-	return reply{out: append(w.Bytes(), '\n')}
+	return line(w)
 }
 
 // ruleOps are the names of a rule's steps (CrushWrapper::dump_rule).
@@ -174,7 +174,7 @@ func (m *Monitor) cmdCrushDump(q *query) reply {
 	w.Close()
 	m.dumpChooseArgs(w)
 	w.Close()
-	return reply{out: append(w.Bytes(), '\n')}
+	return line(w)
 }
 
 func (m *Monitor) dumpBuckets(w *jsonfmt.Writer) {
@@ -301,7 +301,7 @@ func (m *Monitor) cmdShowTunables(q *query) reply {
 	w.OpenObject("")
 	m.dumpTunables(w)
 	w.Close()
-	return reply{out: append(w.Bytes(), '\n')}
+	return line(w)
 }
 
 func (m *Monitor) cmdClassLs(q *query) reply {
@@ -324,7 +324,7 @@ func (m *Monitor) cmdClassLsOSD(q *query) reply {
 		}
 	}
 	r := listIDs(q, ids)
-	if q.isJSON() {
+	if q.args.Format() == "json" {
 		r.out = r.out[:len(r.out)-1]
 	}
 	return r
@@ -371,7 +371,7 @@ func (m *Monitor) cmdCrushLs(q *query) reply {
 	if q.isJSON() {
 		w := q.writer()
 		w.Strings("", names)
-		return reply{out: append(w.Bytes(), '\n')}
+		return reply{out: w.Bytes()}
 	}
 	return reply{out: []byte(strings.Join(append(names, ""), "\n"))}
 }

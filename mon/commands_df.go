@@ -211,7 +211,7 @@ func (m *Monitor) cmdDF(q *query) reply {
 		}
 		w.Close()
 		w.Close()
-		return reply{out: append(w.Bytes(), '\n')}
+		return line(w)
 	}
 	var b strings.Builder
 	b.WriteString("--- RAW STORAGE ---\n")

@@ -313,15 +313,13 @@ func (m *Monitor) cmdUtilization(q *query) reply {
 	}
 	w := q.writer()
 	w.OpenObject("")
-	w.OpenObject("utilization")
-	w.Float("avg", avg)
-	w.Float("stddev", dev)
-	w.Float("expected_baseline_stddev", expected)
+	w.Float("avg_pgs", avg)
+	w.Float("std_dev", dev)
+	w.Float("expected_baseline_std_dev", expected)
 	w.Int("min_osd", int64(least))
 	w.Int("min_osd_pgs", int64(shares[least]))
 	w.Int("max_osd", int64(most))
 	w.Int("max_osd_pgs", int64(shares[most]))
-	w.Close()
 	w.Close()
 	return reply{out: w.Bytes()}
 }

@@ -86,13 +86,14 @@ func (m *Monitor) cmdOSDDump(q *query) reply {
 		return *bad
 	}
 	if !q.isJSON() {
-		return reply{out: []byte(om.Print())}
+		// Monitors leave out the blank lines that osdmaptool prints.
+		return text("%s", strings.ReplaceAll(om.Print(), "\n\n", "\n"))
 	}
 	w := q.writer()
 	w.OpenObject("")
 	om.DumpJSON(w)
 	w.Close()
-	return reply{out: append(w.Bytes(), '\n')}
+	return line(w)
 }
 
 func (m *Monitor) cmdOSDInfo(q *query) reply {
@@ -118,14 +119,12 @@ func (m *Monitor) cmdOSDInfo(q *query) reply {
 		w.OpenArray("")
 	}
 	for _, osd := range osds {
-		w.OpenObject("")
 		om.DumpOSD(w, osd)
-		w.Close()
 	}
 	if !one {
 		w.Close()
 	}
-	return reply{out: append(w.Bytes(), '\n')}
+	return line(w)
 }
 
 // osdArg finds the OSD a command names by "id".
@@ -175,7 +174,7 @@ func (m *Monitor) cmdOSDTree(q *query) reply {
 	w.OpenObject("")
 	om.DumpTree(w, filter, bucket)
 	w.Close()
-	return reply{out: append(w.Bytes(), '\n')}
+	return line(w)
 }
 
 func (m *Monitor) cmdOSDLs(q *query) reply {
@@ -194,7 +193,7 @@ func listIDs(q *query, ids []int32) reply {
 			w.Int("", int64(id))
 		}
 		w.Close()
-		return reply{out: append(w.Bytes(), '\n')}
+		return line(w)
 	}
 	var b strings.Builder
 	for _, id := range ids {
@@ -431,7 +430,7 @@ func (m *Monitor) cmdECProfileLs(q *query) reply {
 	if q.isJSON() {
 		w := q.writer()
 		w.Strings("", names)
-		return reply{out: append(w.Bytes(), '\n')}
+		return line(w)
 	}
 	return reply{out: []byte(strings.Join(append(names, ""), "\n"))}
 }
@@ -449,7 +448,7 @@ func (m *Monitor) cmdECProfileGet(q *query) reply {
 			w.String(k, p[k])
 		}
 		w.Close()
-		return reply{out: append(w.Bytes(), '\n')}
+		return line(w)
 	}
 	var b strings.Builder
 	for _, k := range sortedNames(p) {

@@ -17,9 +17,17 @@ import (
 // omapNote follows tables with figures of omap, as in Ceph.
 const omapNote = "\n* NOTE: Omap statistics are gathered during deep scrub and may be inaccurate soon afterwards depending on utilization. See http://docs.ceph.com/en/latest/dev/placement-group/#omap-statistics for further details.\n"
 
-func rightTable(first string, heads ...string) *texttable.Table {
+// rightTable has its figures on the right; leftTable its first column, the
+// name, on the left.
+func rightTable(heads ...string) *texttable.Table { return withHeads(&texttable.Table{}, heads) }
+
+func leftTable(first string, heads ...string) *texttable.Table {
 	t := &texttable.Table{}
-	t.Column(first, texttable.Left, texttable.Right)
+	t.Column(first, texttable.Left, texttable.Left)
+	return withHeads(t, heads)
+}
+
+func withHeads(t *texttable.Table, heads []string) *texttable.Table {
 	for _, h := range heads {
 		t.Column(h, texttable.Left, texttable.Right)
 	}
@@ -51,11 +59,7 @@ func (m *Monitor) cmdPGDump(q *query) reply {
 	if has("all", "pgs") {
 		b.WriteString(m.pgTable())
 	} else if has("pgs_brief") {
-		t := rightTable("PG_STAT")
-		t.Column("STATE", texttable.Left, texttable.Right)
-		for _, h := range []string{"UP", "UP_PRIMARY", "ACTING", "ACTING_PRIMARY"} {
-			t.Column(h, texttable.Left, texttable.Right)
-		}
+		t := leftTable("PG_STAT", "STATE", "UP", "UP_PRIMARY", "ACTING", "ACTING_PRIMARY")
 		for _, pg := range m.pgs.IDs() {
 			s := m.pgs.PGs[pg]
 			t.Row(pg.String(), s.State.String(), osdmap.OSDsString(s.Up), fmt.Sprint(s.UpPrimary), osdmap.OSDsString(s.Acting), fmt.Sprint(s.ActingPrimary))
@@ -92,7 +96,7 @@ func figures(sum *pglog.ObjectStatSum, log, disk int64) []string {
 var figureHeads = []string{"OBJECTS", "MISSING_ON_PRIMARY", "DEGRADED", "MISPLACED", "UNFOUND", "BYTES", "OMAP_BYTES*", "OMAP_KEYS*", "LOG", "DISK_LOG"}
 
 func (m *Monitor) pgTable() string {
-	t := rightTable("PG_STAT", slices.Concat(figureHeads, []string{"STATE", "STATE_STAMP", "VERSION", "REPORTED", "UP", "UP_PRIMARY",
+	t := leftTable("PG_STAT", slices.Concat(figureHeads, []string{"STATE", "STATE_STAMP", "VERSION", "REPORTED", "UP", "UP_PRIMARY",
 		"ACTING", "ACTING_PRIMARY", "LAST_SCRUB", "SCRUB_STAMP", "LAST_DEEP_SCRUB", "DEEP_SCRUB_STAMP", "SNAPTRIMQ_LEN"})...)
 	for _, pg := range slices.Backward(m.pgs.IDs()) {
 		s := m.pgs.PGs[pg]
@@ -108,7 +112,7 @@ func (m *Monitor) pgTable() string {
 func reported(s *pglog.Stats) string { return fmt.Sprintf("%d:%d", s.ReportedEpoch, s.ReportedSeq) }
 
 func (m *Monitor) poolSumTable() string {
-	t := rightTable("POOLID", figureHeads...)
+	t := leftTable("POOLID", figureHeads...)
 	pools := m.pgs.Pools()
 	for _, id := range slices.Backward(m.pgs.PoolIDs()) {
 		p := pools[id]
@@ -118,14 +122,14 @@ func (m *Monitor) poolSumTable() string {
 }
 
 func (m *Monitor) pgSumTable() string {
-	t := rightTable("PG_STAT", figureHeads...)
+	t := leftTable("PG_STAT", figureHeads...)
 	p := m.pgs.Total()
 	t.Row(append([]string{"sum"}, figures(&p.Stats.Sum, p.LogSize, p.OndiskLogSize)...)...)
 	return t.String()
 }
 
 func (m *Monitor) osdStatTable() string {
-	t := rightTable("OSD_STAT", "USED", "AVAIL", "USED_RAW", "TOTAL", "HB_PEERS", "PG_SUM", "PRIMARY_PG_SUM")
+	t := leftTable("OSD_STAT", "USED", "AVAIL", "USED_RAW", "TOTAL", "HB_PEERS", "PG_SUM", "PRIMARY_PG_SUM")
 	primaries := map[int32]int{}
 	for _, s := range m.pgs.PGs {
 		primaries[s.ActingPrimary]++
@@ -144,15 +148,15 @@ func spaceCells(s *pglog.StoreStatfs) []string {
 }
 
 func (m *Monitor) osdSumTable() string {
-	t := rightTable("OSD_STAT", "USED", "AVAIL", "USED_RAW", "TOTAL")
+	t := leftTable("OSD_STAT", "USED", "AVAIL", "USED_RAW", "TOTAL")
 	total := m.pgs.Space(nil)
 	t.Row(append([]string{"sum"}, spaceCells(&total.Statfs)...)...)
 	return t.String()
 }
 
 func (m *Monitor) pgDumpJSON(w *jsonfmt.Writer, has func(...string) bool) {
-	all := has("all")
-	if all {
+	whole := has("all", "summary", "sum")
+	if whole {
 		w.OpenObject("pg_map")
 		w.Uint("version", m.pgs.Version)
 		w.Time("stamp", m.pgs.Stamp)
@@ -216,7 +220,7 @@ func (m *Monitor) pgDumpJSON(w *jsonfmt.Writer, has func(...string) bool) {
 		}
 		w.Close()
 	}
-	if all {
+	if whole {
 		w.Close()
 	}
 }
@@ -303,6 +307,8 @@ func osdStatJSON(w *jsonfmt.Writer, s *pglog.OSDStat) {
 	w.Close()
 	w.OpenArray("alerts")
 	w.Close()
+	w.OpenArray("network_ping_times")
+	w.Close()
 }
 
 // pgStatJSON prints a PG's figures (pg_stat_t::dump).
@@ -383,7 +389,7 @@ func (m *Monitor) cmdPGLs(q *query) reply {
 		w.Close()
 		return reply{out: w.Bytes()}
 	}
-	t := rightTable("PG", "OBJECTS", "DEGRADED", "MISPLACED", "UNFOUND", "BYTES", "OMAP_BYTES*", "OMAP_KEYS*", "LOG", "STATE",
+	t := leftTable("PG", "OBJECTS", "DEGRADED", "MISPLACED", "UNFOUND", "BYTES", "OMAP_BYTES*", "OMAP_KEYS*", "LOG", "STATE",
 		"SINCE", "VERSION", "REPORTED", "UP", "ACTING", "SCRUB_STAMP", "DEEP_SCRUB_STAMP")
 	for _, pg := range ids {
 		s := m.pgs.PGs[pg]
@@ -543,7 +549,7 @@ func (m *Monitor) osdDFJSON(q *query, nodes []osdmap.TreeNode, tree bool, avg, l
 	w.Float("dev", dev)
 	w.Close()
 	w.Close()
-	return reply{out: append(w.Bytes(), '\n')}
+	return line(w)
 }
 
 func usageJSON(w *jsonfmt.Writer, prefix string, s *pglog.StoreStatfs) {
@@ -578,7 +584,7 @@ func (m *Monitor) cmdCrushTree(q *query) reply {
 		w.OpenArray("stray")
 		w.Close()
 		w.Close()
-		return reply{out: append(w.Bytes(), '\n')}
+		return reply{out: w.Bytes()}
 	}
 	var t texttable.Table
 	for _, h := range []string{"ID", "CLASS", "WEIGHT"} {

@@ -44,7 +44,7 @@ func (m *Monitor) cmdPoolLs(q *query) reply {
 	detail := q.args.String("detail") == "detail"
 	if !q.isJSON() {
 		if detail {
-			return reply{out: []byte(om.PrintPools() + "\n")}
+			return reply{out: []byte(om.PrintPools())}
 		}
 		var b strings.Builder
 		for _, id := range om.PoolIDs() {
@@ -81,7 +81,7 @@ func (m *Monitor) cmdLspools(q *query) reply {
 			w.Close()
 		}
 		w.Close()
-		return reply{out: append(w.Bytes(), '\n')}
+		return line(w)
 	}
 	var b strings.Builder
 	for i, id := range om.PoolIDs() {
@@ -90,7 +90,7 @@ func (m *Monitor) cmdLspools(q *query) reply {
 		}
 		fmt.Fprintf(&b, "%d %s", id, om.PoolNames[id])
 	}
-	return reply{out: []byte(b.String())}
+	return text("%s", b.String())
 }
 
 // poolVar is one readable setting of a pool: its JSON, and its value in the
@@ -216,7 +216,7 @@ func (m *Monitor) cmdPoolGet(q *query) reply {
 		return refuse(syscall.EINVAL, "unrecognized variable '%s'", want)
 	}
 	if q.isJSON() {
-		return reply{out: append(w.Bytes(), '\n')}
+		return reply{out: w.Bytes()}
 	}
 	return reply{out: []byte(b.String())}
 }
@@ -239,7 +239,7 @@ func (m *Monitor) cmdPoolGetQuota(q *query) reply {
 		w.Uint("quota_max_bytes", p.QuotaMaxBytes)
 		w.Int("current_num_bytes", sum.NumBytes)
 		w.Close()
-		return reply{out: append(w.Bytes(), '\n')}
+		return line(w)
 	}
 	limit := func(v uint64, s string, now string) string {
 		if v == 0 {

@@ -57,10 +57,14 @@ const (
 
 // log notes a line of the monitors' own.
 func (t *txn) log(level LogLevel, format string, args ...any) {
-	t.logged = append(t.logged, LogEntry{
+	e := LogEntry{
 		Name: "mon", Stamp: t.now, Level: level, Text: fmt.Sprintf(format, args...), Channel: "cluster",
-		Rank: entity.Name{Type: entity.TypeMon, Num: -1},
-	})
+		Rank: entity.Mon(t.rank), Seq: t.s.NextLog + uint64(len(t.logged)),
+	}
+	if mm := t.s.MonMap; t.rank >= 0 && t.rank < len(mm.Ranks) {
+		e.Name, e.Addrs = "mon."+mm.Ranks[t.rank], mm.AddrsOf(t.rank)
+	}
+	t.logged = append(t.logged, e)
 }
 
 func (t *txn) appendLog(c *Log) Reply {

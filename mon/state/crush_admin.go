@@ -316,17 +316,29 @@ func (t *txn) crushSetClass(a *Admin) Reply {
 		return failed(syscall.EINVAL, "a device class needs a name")
 	}
 	var updated []int32
+	var failure *Reply
 	r := t.osdList(a, true, func(osd int32) string {
-		changed, refuse := t.tryCrush(func(cm *crush.Map) (bool, error) { return cm.SetDeviceClass(osd, class) })
+		changed, refuse := t.tryCrush(func(cm *crush.Map) (bool, error) {
+			// An OSD tells its class before its place.
+			if cm.ItemName(osd) == "" {
+				cm.MaxDevices = max(cm.MaxDevices, osd+1)
+				cm.ItemNames[osd] = fmt.Sprintf("osd.%d", osd)
+			}
+			return cm.SetDeviceClass(osd, class)
+		})
 		switch {
 		case refuse != nil:
-			return refuse.Status + " "
+			failure = refuse
+			return ""
 		case changed:
 			updated = append(updated, osd)
 			return ""
 		}
 		return fmt.Sprintf("set-device-class item id %d name 'osd.%d' device_class '%s': no change. ", osd, osd, class)
 	})
+	if failure != nil {
+		return *failure
+	}
 	if r.Code == 0 {
 		r.Status += fmt.Sprintf("set osd(s) %s to class '%s'", joinIDs(updated), class)
 	}

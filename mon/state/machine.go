@@ -202,7 +202,7 @@ func getJSON(r store.Reader, key string, v any) error {
 
 // Apply implements [store.Machine]. Answers are of type [Reply].
 func (m *Machine) Apply(b store.Batch) (answers []any, changes []store.Change) {
-	t := &txn{s: m.State, now: b.Time}
+	t := &txn{s: m.State, now: b.Time, rank: int(b.Origin) - 1}
 	for _, raw := range b.Commands {
 		var c Command
 		reply := Reply{}
@@ -222,6 +222,7 @@ func (m *Machine) Apply(b store.Batch) (answers []any, changes []store.Change) {
 type txn struct {
 	s       State
 	now     time.Time
+	rank    int // of the monitor that proposed the batch
 	changes []store.Change
 
 	inc   *osdmap.Incremental // of the next epoch; nil while nothing changed

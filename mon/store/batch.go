@@ -12,8 +12,10 @@ type Batch struct {
 	Time     time.Time
 	Commands [][]byte
 
-	origin uint64 // the node that proposed it
-	seq    uint64 // its number there, by which the waiting callers are found
+	// Origin is the id of the node that proposed it.
+	Origin uint64
+
+	seq uint64 // its number there, by which the waiting callers are found
 }
 
 // Bounds of one entry.
@@ -25,7 +27,7 @@ const (
 func (b Batch) encode() []byte {
 	e := wire.NewEncoder(64)
 	m := e.Begin(1, 1)
-	e.U64(b.origin)
+	e.U64(b.Origin)
 	e.U64(b.seq)
 	e.I64(b.Time.UnixNano())
 	wire.Slice(e, b.Commands, wire.PutBlob)
@@ -36,7 +38,7 @@ func (b Batch) encode() []byte {
 func decodeBatch(p []byte) (Batch, error) {
 	d := wire.NewDecoder(p)
 	s := d.Begin(1)
-	b := Batch{origin: d.U64(), seq: d.U64(), Time: time.Unix(0, d.I64()).UTC()}
+	b := Batch{Origin: d.U64(), seq: d.U64(), Time: time.Unix(0, d.I64()).UTC()}
 	b.Commands = wire.ReadSlice(d, 4, wire.GetBlob)
 	d.End(s)
 	return b, d.Finish()

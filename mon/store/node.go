@@ -338,7 +338,7 @@ func (n *Node) propose() {
 		return
 	}
 	n.seq++
-	b := Batch{Time: n.cfg.Now(), origin: n.cfg.ID, seq: n.seq}
+	b := Batch{Time: n.cfg.Now(), Origin: n.cfg.ID, seq: n.seq}
 	for _, p := range take {
 		b.Commands = append(b.Commands, p.data)
 	}
@@ -437,7 +437,7 @@ func (n *Node) apply(e *pb.Entry) error {
 		return fmt.Errorf("write the monitor's state: %w", err)
 	}
 	n.cfg.Applied()
-	if batch.origin != n.cfg.ID {
+	if batch.Origin != n.cfg.ID {
 		return nil
 	}
 	for i, p := range n.waiting[batch.seq] {
