@@ -119,9 +119,10 @@ func (p *PG) dropOps() {
 	p.countWaiting()
 }
 
-// wakeOps tries what waited for the PG to be active.
+// wakeOps tries what waited for the PG to be active, before what came later and
+// has not been tried yet.
 func (p *PG) wakeOps() {
-	p.ready = append(p.ready, p.waitActive...)
+	p.ready = append(p.waitActive, p.ready...)
 	p.waitActive = nil
 	p.countWaiting()
 }

@@ -337,4 +337,4 @@ func (w *world) dump(osd int32, id object.PGID) string {
 	return b.String()
 }
 
-var seedCount = 4000
+var seedCount = 150
