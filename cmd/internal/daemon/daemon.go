@@ -90,6 +90,7 @@ func (p Program) run(args []string) error {
 	defer e.Log.Close()
 	e.reopenOnHangup()
 	e.Admin = adminsocket.New(e.Log.Get("asok"), e.Conf)
+	registerProfiles(e.Admin)
 	err = p.serve(ctx, e)
 	if err != nil {
 		e.Log.Get(p.Kind).Error("stopped", "error", err)
