@@ -33,7 +33,7 @@ func (x *IOCtx) List(ctx context.Context) iter.Seq2[Object, error] {
 // no placement group of the pool is ENOENT.
 func (x *IOCtx) ListPG(ctx context.Context, seed uint32) iter.Seq2[Object, error] {
 	pg := object.PGID{Pool: x.pool, Seed: seed}
-	if !x.c.Map().PoolHas(pg) {
+	if pool := x.c.Map().Pools[x.pool]; pool == nil || seed >= pool.PGNum {
 		return func(yield func(Object, error) bool) { yield(Object{}, errNoEntry) }
 	}
 	return x.list(ctx, object.ID{Hash: seed}, func(next object.ID) bool {
