@@ -36,7 +36,8 @@ type simRead struct {
 type simOp struct {
 	msg    *message.OSDOp
 	name   string
-	word   string // empty for a read
+	word   string // empty for a read and for a mixed change
+	mixed  bool
 	acked  int
 	onWire bool
 }
@@ -97,6 +98,43 @@ func (c *simClient) start(name string, read bool) {
 	}
 	op.msg = &message.OSDOp{TID: c.tid, Object: id, Flags: flags | message.FlagAck | message.FlagOnDisk,
 		MTime: c.w.now, Ops: list}
+	c.pending = append(c.pending, op)
+	c.send(op)
+}
+
+// startMixed sends a change of whatever kind to an object whose content only the
+// comparison of copies checks.
+func (c *simClient) startMixed() {
+	name := fmt.Sprint("mixed", c.w.rng.IntN(6))
+	c.tid++
+	text := []byte(fmt.Sprintf("%d.%d", c.id, c.tid))
+	keys := wire.NewEncoder(32)
+	wire.Map(keys, map[string][]byte{string(text): text, "same": text}, wire.PutString, wire.PutBlob)
+	all := []message.SubOp{
+		{Op: message.OpDelete},
+		{Op: message.OpDelete},
+		{Op: message.OpWriteFull, In: wire.BufOf(text), Args: message.Extent{Length: uint64(len(text))}.Args()},
+		{Op: message.OpWrite, In: wire.BufOf(text), Args: message.Extent{Offset: 40, Length: uint64(len(text))}.Args()},
+		{Op: message.OpTruncate, Args: message.Extent{Offset: uint64(c.w.rng.IntN(50))}.Args()},
+		{Op: message.OpZero, Args: message.Extent{Offset: 3, Length: 5}.Args()},
+		{Op: message.OpCreate, Flags: message.OpFlagExcl},
+		{Op: message.OpOmapSetVals, In: wire.BufOf(keys.Bytes())},
+		{Op: message.OpOmapSetHeader, In: wire.BufOf(text)},
+		{Op: message.OpOmapClear},
+		{Op: message.OpSetXattr, In: wire.BufOf(append([]byte("name"), text...)),
+			Args: message.Xattr{NameLen: 4, ValueLen: uint32(len(text))}.Args()},
+		{Op: message.OpRmXattr, In: wire.BufOf([]byte("name")), Args: message.Xattr{NameLen: 4}.Args()},
+	}
+	op := &simOp{name: name, mixed: true}
+	list := []message.SubOp{all[c.w.rng.IntN(len(all))]}
+	if c.w.rng.IntN(3) == 0 {
+		list = append(list, all[c.w.rng.IntN(len(all))])
+	}
+	op.msg = &message.OSDOp{TID: c.tid, Object: c.objectID(name), MTime: c.w.now, Ops: list,
+		Flags: message.FlagWrite | message.FlagAck | message.FlagOnDisk}
+	if c.w.rng.IntN(2) == 0 {
+		op.msg.Flags |= message.FlagReturnVec
+	}
 	c.pending = append(c.pending, op)
 	c.send(op)
 }
@@ -170,6 +208,14 @@ func (s *simSession) take() {
 
 func (c *simClient) finish(op *simOp, m *message.OSDOpReply) {
 	w := c.w
+	if op.mixed {
+		switch m.Result {
+		case 0, -2, -17:
+		default:
+			w.fail("client.%d %v on %s: %d", c.id, op.msg.Ops, op.name, m.Result)
+		}
+		return
+	}
 	if op.word == "" {
 		content := ""
 		switch m.Result {

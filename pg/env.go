@@ -68,7 +68,7 @@ func DefaultConfig() *Config {
 // (PGCreateInfo): from the monitor's create message or a peer's notify or log.
 type CreateInfo struct {
 	// Epoch is that of the map to begin with.
-	Epoch uint32
+	Epoch         uint32
 	History       pglog.History
 	PastIntervals *osdmap.PastIntervals // nil for none
 }

@@ -70,16 +70,16 @@ func (p *PG) isMember(osd int32) bool {
 // learnInfo takes a peer's info; it reports false for one that is known already.
 func (p *PG) learnInfo(from int32, n *pglog.Notify) bool {
 	l := p.lead
+	if !p.isMember(from) && !n.Info.DNE() {
+		l.strays[from] = true
+	}
 	if old := l.infos[from]; old != nil && old.LastUpdate == n.Info.LastUpdate &&
-		old.LastEpochStarted == n.Info.LastEpochStarted {
+		old.LastEpochStarted == n.Info.LastEpochStarted && old.DNE() == n.Info.DNE() {
 		return false
 	}
 	info := n.Info.Clone()
 	l.infos[from] = &info
 	p.mergeHistory(&info.History)
-	if !p.isMember(from) && !info.DNE() {
-		l.strays[from] = true
-	}
 	return true
 }
 
@@ -87,7 +87,7 @@ func (p *PG) learnInfo(from int32, n *pglog.Notify) bool {
 // be of use as a source, or purged.
 func lateNotify(p *PG, from int32, m *message.OSDPGNotify2) {
 	if p.lead != nil {
-		if _, known := p.lead.infos[from]; !known {
+		if old := p.lead.infos[from]; old == nil || !p.isMember(from) {
 			p.learnInfo(from, &m.Notify)
 		}
 	}

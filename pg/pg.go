@@ -43,7 +43,7 @@ type PG struct {
 	flushed  bool
 	flushGen uint64
 	onFlush  []func()
-	bits       pglog.State // of what is reported, beyond what follows from state
+	bits     pglog.State // of what is reported, beyond what follows from state
 
 	lead   *lead       // nil unless primary
 	active *active     // nil unless an active or peered primary

@@ -122,7 +122,12 @@ func (w *world) clientOne() {
 	c := w.cls[w.rng.IntN(len(w.cls))]
 	switch w.rng.IntN(3) {
 	case 0:
-		if len(c.pending) < 4 && !w.quiet {
+		if len(c.pending) >= 4 || w.quiet {
+			return
+		}
+		if w.rng.IntN(3) == 0 {
+			c.startMixed()
+		} else {
 			c.start(names[w.rng.IntN(len(names))], w.rng.IntN(3) == 0)
 		}
 	default:
