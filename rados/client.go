@@ -63,22 +63,10 @@ func Connect(ctx context.Context, conf *config.Config, log hclog.Logger) (*Clien
 	if len(hosts) == 0 {
 		return nil, errors.New("no monitor is named: give a ceph.conf with \"mon host\" (-c FILE)")
 	}
-	c := &Client{
-		conf: conf, log: log,
-		mapWait: make(chan struct{}), ops: map[uint64]*op{}, sessions: map[int32]*osdSession{},
-		backoffs: map[*osdSession][]backoff{},
-		commands: map[uint64]*osdCommand{}, done: make(chan struct{}),
-		inflight: newLimiter(int(conf.Int("objecter_inflight_ops")), conf.Int("objecter_inflight_op_bytes")),
-	}
-	kind, err := entity.ParseType(conf.Type)
+	c, err := newClient(conf, log, nil)
 	if err != nil {
 		return nil, err
 	}
-	c.auth = &msgr.NoneClient{Name: entity.AuthName{Type: kind, ID: conf.ID}}
-	c.ms = msgr.New(msgr.Config{
-		Name: entity.Client(-1), Nonce: rand.Uint32(), Logger: log, AuthClient: c.auth,
-		DefaultPolicy: msgr.LossyClient(),
-	}, (*dispatcher)(c))
 	c.ms.Start()
 	host, _ := os.Hostname()
 	c.mon = monclient.New(monclient.Config{
@@ -95,6 +83,26 @@ func Connect(ctx context.Context, conf *config.Config, log hclog.Logger) (*Clien
 		c.Close()
 		return nil, err
 	}
+	return c, nil
+}
+
+// newClient returns a client that is not connected. A nil transport is TCP.
+func newClient(conf *config.Config, log hclog.Logger, transport msgr.Transport) (*Client, error) {
+	kind, err := entity.ParseType(conf.Type)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		conf: conf, log: log, auth: &msgr.NoneClient{Name: entity.AuthName{Type: kind, ID: conf.ID}},
+		mapWait: make(chan struct{}), ops: map[uint64]*op{}, sessions: map[int32]*osdSession{},
+		backoffs: map[*osdSession][]backoff{},
+		commands: map[uint64]*osdCommand{}, done: make(chan struct{}),
+		inflight: newLimiter(int(conf.Int("objecter_inflight_ops")), conf.Int("objecter_inflight_op_bytes")),
+	}
+	c.ms = msgr.New(msgr.Config{
+		Name: entity.Client(-1), Nonce: rand.Uint32(), Logger: log, AuthClient: c.auth,
+		DefaultPolicy: msgr.LossyClient(), Transport: transport,
+	}, (*dispatcher)(c))
 	return c, nil
 }
 
@@ -281,14 +289,20 @@ func (c *Client) handleMaps(msg *message.OSDMapMsg) {
 		return
 	}
 	c.mon.Got("osdmap", uint64(next.Epoch))
+	c.adopt(next)
+}
+
+// adopt takes a map, unless it has a newer one, and sends again what that moves.
+func (c *Client) adopt(next *osdmap.Map) {
 	c.mu.Lock()
-	if c.osdmap == nil || next.Epoch > c.osdmap.Epoch {
-		c.osdmap = next
-		close(c.mapWait)
-		c.mapWait = make(chan struct{})
+	defer c.mu.Unlock()
+	if c.closed || c.osdmap != nil && next.Epoch <= c.osdmap.Epoch {
+		return
 	}
+	c.osdmap = next
+	close(c.mapWait)
+	c.mapWait = make(chan struct{})
 	c.retarget()
-	c.mu.Unlock()
 }
 
 // newest goes from the map at hand to the last one of a message; nil if there is
@@ -316,4 +330,3 @@ func newest(cur *osdmap.Map, msg *message.OSDMapMsg) (*osdmap.Map, error) {
 	}
 	return next, nil
 }
-

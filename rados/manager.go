@@ -136,4 +136,3 @@ func (c *Client) MgrCommand(ctx context.Context, cmd string, input []byte) (out 
 		return nil, "", context.Cause(ctx)
 	}
 }
-
