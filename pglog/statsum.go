@@ -58,8 +58,8 @@ type StatField struct {
 }
 
 // Fields returns all counters in the order of the encoding.
-func (s *ObjectStatSum) Fields() []StatField {
-	return []StatField{
+func (s *ObjectStatSum) Fields() [40]StatField {
+	return [40]StatField{
 		{Name: "num_bytes", I64: &s.NumBytes},
 		{Name: "num_objects", I64: &s.NumObjects},
 		{Name: "num_object_clones", I64: &s.NumObjectClones},
