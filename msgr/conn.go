@@ -35,6 +35,7 @@ type Conn struct {
 	backoff  *time.Timer
 	ackTimer *time.Timer
 	value    any
+	taken    chan struct{} // closed when the writer takes messages; nil unless awaited
 }
 
 // errMarkedDown is logged, at debug, for links of sessions their owner ended.
@@ -74,6 +75,30 @@ func (c *Conn) Queued() (messages, bytes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.s.queue.len() + c.s.sent.ring.len(), c.s.queue.bytes + c.s.sent.bytes
+}
+
+// WaitQueued waits until at most max payload bytes are left to send, or until the
+// socket in use is gone. Called from Dispatch, it keeps a peer that does not read
+// the answers from asking for more.
+func (c *Conn) WaitQueued(max int) {
+	for {
+		c.mu.Lock()
+		l := c.link
+		if c.s.queue.bytes <= max || l == nil || c.s.state != stateOpen {
+			c.mu.Unlock()
+			return
+		}
+		if c.taken == nil {
+			c.taken = make(chan struct{})
+		}
+		taken := c.taken
+		c.mu.Unlock()
+		select {
+		case <-taken:
+		case <-l.ctx.Done():
+			return
+		}
+	}
 }
 
 // MarkDown ends the session now, drops what is queued, and calls nobody back.

@@ -39,11 +39,12 @@
 //  2. [Dispatcher] methods about one Conn come one at a time; while Dispatch
 //     blocks, nothing more is read from that peer. They may call any method but
 //     [Messenger.Shutdown].
-//  3. A message counts against the throttles until Dispatch returns, or until
-//     [Message.Release] if it was held with [Message.Hold].
+//  3. A message counts against the throttles until Dispatch returns; against those
+//     of its policy until [Message.Release], if it was held with [Message.Hold].
 //  4. A Conn that is of no more use is marked down. A lossy one ends by itself with
 //     Reset; a lossless one is kept, and seeks its peer, until MarkDown.
-//  5. The send queue is bounded by whoever fills it; see [Conn.Send].
+//  5. The send queue is bounded by whoever fills it; see [Conn.Send] and
+//     [Conn.WaitQueued].
 //
 // # Bounds
 //

@@ -18,8 +18,9 @@ const (
 	directMax = 256 << 10
 	// chunkFirst is the most allocated for a segment before any of it has
 	// arrived. Every further piece is at most as long as what has arrived, so
-	// a length alone, however large, never costs more than this.
-	chunkFirst = 4 << 20
+	// a length alone, however large, never costs more than this. A replicated
+	// write of 4 MiB fits: in one piece it is sliced, not copied.
+	chunkFirst = 4<<20 + 64<<10
 )
 
 // received is a complete frame. Control payloads are valid until the next call of

@@ -270,7 +270,9 @@ func (r *reader) message() bool {
 	r.held = budget{}
 	r.ev = event{kind: frameEvent(tagMessage), head: h, msg: m}
 	ok := r.handle(&r.ev)
-	if !m.budget.held() {
+	if m.budget.held() {
+		m.budget.releaseDispatch()
+	} else {
 		m.Release()
 	}
 	return ok
@@ -421,6 +423,10 @@ func (l *link) take(w *writer) bool {
 		}
 		bytes += o.msg.Len()
 		w.msgs = append(w.msgs, o)
+	}
+	if len(w.msgs) > 0 && c.taken != nil {
+		close(c.taken)
+		c.taken = nil
 	}
 	if len(w.control) == 0 && len(w.msgs) == 0 {
 		l.writing = false

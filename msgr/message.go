@@ -55,9 +55,11 @@ func (m *Message) own(i int, pieces wire.Buf) wire.Buf {
 // Len returns the bytes of the three payload segments.
 func (m *Message) Len() int { return m.Front.Len() + m.Middle.Len() + m.Data.Len() }
 
-// Hold keeps the message's share of the throttles it was received under beyond
-// the return of [Dispatcher.Dispatch]. Who calls it must call [Message.Release]
-// once the message is done with.
+// Hold keeps the message's share of its policy's throttles beyond the return of
+// [Dispatcher.Dispatch]. Who calls it must call [Message.Release] once the message
+// is done with. The dispatch throttle, which is there for all peers, is never
+// held: messages that wait for a map must not keep the map from coming
+// (DispatchQueue::post_dispatch).
 func (m *Message) Hold() { m.budget.hold() }
 
 // Release gives back the message's share of the throttles. It may be called once

@@ -262,6 +262,10 @@ func (m *Messenger) learn(seen entity.Addr) {
 	m.identity.addrs = entity.AddrVec{own}
 }
 
+// LearnIP takes the IP of a as ours where we do not know our own: that of another
+// messenger of this daemon, which peers have told (Messenger::set_addr_unknowns).
+func (m *Messenger) LearnIP(a entity.Addr) { m.learn(a) }
+
 // Start begins to accept connections. Connect works before it, too.
 func (m *Messenger) Start() {
 	m.mu.Lock()

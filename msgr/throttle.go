@@ -120,6 +120,7 @@ func (t *Throttle) SetMax(max int64) {
 // reader looks at it.
 type budget struct {
 	state                     uint32 // budgetHeld, budgetReleased
+	dispatched                uint32 // 1 once the dispatch throttle's share is back
 	size                      int64
 	bytes, messages, dispatch *Throttle
 }
@@ -143,7 +144,12 @@ func (b *budget) release() {
 	if b.messages != nil {
 		b.messages.Put(1)
 	}
-	if b.dispatch != nil {
+	b.releaseDispatch()
+}
+
+// releaseDispatch gives back the dispatch throttle's share, once.
+func (b *budget) releaseDispatch() {
+	if b.dispatch != nil && atomic.SwapUint32(&b.dispatched, 1) == 0 {
 		b.dispatch.Put(b.size)
 	}
 }
