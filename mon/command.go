@@ -66,6 +66,10 @@ func line(w *jsonfmt.Writer) reply {
 	return reply{out: append(w.Bytes(), '\n')}
 }
 
+// twoLines is a JSON answer that has a line break after it in either form: the
+// pretty one then ends in a blank line.
+func twoLines(w *jsonfmt.Writer) reply { return reply{out: append(w.Bytes(), '\n')} }
+
 // commands are all that this monitor serves, as monitor and as manager.
 var commands = slices.Concat(clusterCommands, osdCommands, osdAdminCommands, poolCommands, crushCommands,
 	configCommands, mgrCommands)
@@ -236,3 +240,6 @@ const (
 func spec(sig, help, module, perm string, flags int) command.Spec {
 	return command.Spec{Sig: sig, Help: help, Module: module, Perm: perm, Flags: flags}
 }
+
+// isAdmin reports whether commands of the prefix go through the log.
+func isAdmin(prefix string) bool { return state.IsAdmin(prefix) }

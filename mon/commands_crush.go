@@ -75,7 +75,7 @@ func (m *Monitor) cmdRuleDump(q *query) reply {
 			return refuse(syscall.ENOENT, "unknown crush rule '%s'", name)
 		}
 		m.dumpRule(w, id)
-		return line(w)
+		return twoLines(w)
 	}
 	w.OpenArray("")
 	for id, r := range m.crush().Rules {
@@ -84,7 +84,7 @@ func (m *Monitor) cmdRuleDump(q *query) reply {
 		}
 	}
 	w.Close()
-	return line(w)
+	return twoLines(w)
 }
 
 // ruleOps are the names of a rule's steps (CrushWrapper::dump_rule).
@@ -174,7 +174,7 @@ func (m *Monitor) cmdCrushDump(q *query) reply {
 	w.Close()
 	m.dumpChooseArgs(w)
 	w.Close()
-	return line(w)
+	return twoLines(w)
 }
 
 func (m *Monitor) dumpBuckets(w *jsonfmt.Writer) {
@@ -301,7 +301,7 @@ func (m *Monitor) cmdShowTunables(q *query) reply {
 	w.OpenObject("")
 	m.dumpTunables(w)
 	w.Close()
-	return line(w)
+	return twoLines(w)
 }
 
 func (m *Monitor) cmdClassLs(q *query) reply {

@@ -430,7 +430,7 @@ func (m *Monitor) cmdECProfileLs(q *query) reply {
 	if q.isJSON() {
 		w := q.writer()
 		w.Strings("", names)
-		return line(w)
+		return twoLines(w)
 	}
 	return reply{out: []byte(strings.Join(append(names, ""), "\n"))}
 }
@@ -448,7 +448,7 @@ func (m *Monitor) cmdECProfileGet(q *query) reply {
 			w.String(k, p[k])
 		}
 		w.Close()
-		return line(w)
+		return twoLines(w)
 	}
 	var b strings.Builder
 	for _, k := range sortedNames(p) {

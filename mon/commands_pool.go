@@ -239,7 +239,7 @@ func (m *Monitor) cmdPoolGetQuota(q *query) reply {
 		w.Uint("quota_max_bytes", p.QuotaMaxBytes)
 		w.Int("current_num_bytes", sum.NumBytes)
 		w.Close()
-		return line(w)
+		return twoLines(w)
 	}
 	limit := func(v uint64, s string, now string) string {
 		if v == 0 {

@@ -239,7 +239,9 @@ func (m *Monitor) bind() error {
 }
 
 func (m *Monitor) newMessenger(name entity.Name, d msgr.Dispatcher, nonce uint32) *msgr.Messenger {
-	client, daemon := msgr.StatelessRegisteredServer(), msgr.StatelessRegisteredServer()
+	// Not registered: "ceph tell mon.x" opens a second session from the address
+	// of its first.
+	client, daemon := msgr.StatelessServer(), msgr.StatelessServer()
 	client.ThrottleBytes = msgr.NewThrottle(m.opts.Int("mon_client_bytes"))
 	daemon.ThrottleBytes = msgr.NewThrottle(m.opts.Int("mon_daemon_bytes"))
 	return msgr.New(msgr.Config{

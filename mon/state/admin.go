@@ -111,7 +111,8 @@ func (t *txn) osdList(a *Admin, quiet bool, fn func(osd int32) string) Reply {
 		osd, err := parseOSD(s)
 		switch {
 		case err != nil:
-			r.Code, r.Status = -int32(syscall.EINVAL), r.Status+err.Error()+"invalid osd id-22"
+			r.Code = -int32(syscall.EINVAL)
+			r.Status += fmt.Sprintf("Expected option value to be integer, got '%s'invalid osd id-1", s)
 		case !t.Map().Exists(osd):
 			r.Status += fmt.Sprintf("osd.%d does not exist. ", osd)
 		default:

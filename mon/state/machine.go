@@ -200,10 +200,43 @@ func getJSON(r store.Reader, key string, v any) error {
 	return nil
 }
 
-// Apply implements [store.Machine]. Answers are of type [Reply].
+// Apply implements [store.Machine]. Answers are of type [Reply]. Should the
+// commands together make an increment that no map takes, which is a fault of
+// this package, they are executed one by one and the culprit is refused: a
+// command in the log must never keep the monitors from starting.
 func (m *Machine) Apply(b store.Batch) (answers []any, changes []store.Change) {
-	t := &txn{s: m.State, now: b.Time, rank: int(b.Origin) - 1}
+	answers, changes, err := m.try(b, b.Commands)
+	if err == nil {
+		return answers, changes
+	}
+	answers, changes = nil, nil
 	for _, raw := range b.Commands {
+		one, ch, err := m.try(b, [][]byte{raw})
+		if err != nil {
+			one, ch = []any{failed(syscall.EINVAL, "%v", err)}, nil
+		}
+		answers = append(answers, one...)
+		changes = append(changes, ch...)
+	}
+	return answers, changes
+}
+
+// applyError is thrown where an increment cannot be applied.
+type applyError struct{ err error }
+
+// try executes commands as one transaction. On error the state is as before.
+func (m *Machine) try(b store.Batch, commands [][]byte) (answers []any, changes []store.Change, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case applyError:
+			err = r.err
+		default:
+			panic(r)
+		}
+	}()
+	t := &txn{s: m.State, now: b.Time, rank: int(b.Origin) - 1}
+	for _, raw := range commands {
 		var c Command
 		reply := Reply{}
 		if err := json.Unmarshal(raw, &c); err != nil {
@@ -215,7 +248,7 @@ func (m *Machine) Apply(b store.Batch) (answers []any, changes []store.Change) {
 	}
 	t.finish()
 	m.State = t.s
-	return answers, t.changes
+	return answers, t.changes, nil
 }
 
 // txn is a batch in execution: a copy of the state and what changed.
@@ -300,8 +333,8 @@ func (t *txn) Map() *osdmap.Map {
 	return t.view
 }
 
-// preview applies the increment so far. An increment that cannot be applied is
-// a fault of this package, and would make monitors disagree: better to stop.
+// preview applies the increment so far; see [Machine.Apply] for one that cannot
+// be applied.
 func (t *txn) preview() *osdmap.Map {
 	m := t.s.OSD.Clone()
 	inc := t.pending()
@@ -309,7 +342,7 @@ func (t *txn) preview() *osdmap.Map {
 		inc.Crush = t.crush.m.EncodeMap()
 	}
 	if err := m.Apply(inc); err != nil {
-		panic(fmt.Sprintf("OSD map %d: %v", inc.Epoch, err))
+		panic(applyError{fmt.Errorf("OSD map %d: %w", inc.Epoch, err)})
 	}
 	return m
 }
@@ -337,6 +370,12 @@ func (t *txn) flipState(osd int32, set, clear uint32) {
 		old = t.s.OSD.OSDState[osd]
 	}
 	inc := t.change()
+	if _, booting := inc.NewUpClient[osd]; booting && clear&osdmap.OSDUp != 0 {
+		delete(inc.NewUpClient, osd)
+		delete(inc.NewUpCluster, osd)
+		delete(inc.NewHBBackUp, osd)
+		delete(inc.NewHBFrontUp, osd)
+	}
 	state := (old ^ inc.NewState[osd] | set) &^ clear
 	if diff := old ^ state; diff != 0 {
 		inc.NewState[osd] = diff

@@ -88,6 +88,9 @@ func (t *txn) osdSetMax(a *Admin) Reply {
 			return failed(syscall.EBUSY, "cannot shrink max_osd to %d because osd.%d (and possibly others) still in use", n, osd)
 		}
 	}
+	if t.inc != nil && int32(n) < m.MaxOSD {
+		return Reply{Again: true} // this batch may hold changes of the OSDs to be dropped
+	}
 	t.change().NewMaxOSD = int32(n)
 	return done("set new max_osd = %d", n)
 }
