@@ -82,8 +82,13 @@ func misdirected(p *PG, ev Event) {
 	op := ev.(opEvent).op
 	if op.Op.Has(message.FlagBalanceReads|message.FlagLocalizeReads) && p.isMember(p.env.WhoAmI) {
 		p.replyError(op, ops.EAgain)
+		return
 	}
+	p.drop(op)
 }
+
+// drop forgets an operation that will not be answered here.
+func (p *PG) drop(op *clientOp) { p.fx.add(Dropped{op.From, op.Op}) }
 
 // keepPending gathers, in order of arrival, all operations that have not been
 // answered, so that they are tried again when the PG is active.
@@ -115,6 +120,9 @@ func (p *PG) countWaiting() {
 
 // dropOps forgets operations meant for a primary.
 func (p *PG) dropOps() {
+	for _, op := range slices.Concat(p.waitActive, p.ready) {
+		p.drop(op)
+	}
 	p.waitActive, p.ready = nil, nil
 	p.countWaiting()
 }
@@ -153,7 +161,8 @@ func doOp(p *PG, ev Event) { p.doOp(ev.(opEvent).op) }
 func (p *PG) doOp(op *clientOp) {
 	m := op.Op
 	if m.Epoch < p.own.Info.History.SamePrimarySince || p.mustResend(m) {
-		return // sent before this OSD led; the client sends it again
+		p.drop(op) // sent before this OSD led; the client sends it again
+		return
 	}
 	if !p.active.serving {
 		p.waitActive = append(p.waitActive, op) // below min_size
@@ -162,6 +171,7 @@ func (p *PG) doOp(op *clientOp) {
 	}
 	if !p.id.PGID.Contains(m.Object.Hash, p.pool.PGNum) {
 		p.clog("warn", "does not contain %v", m.Object)
+		p.drop(op)
 		return
 	}
 	if m.Has(message.FlagParallelExec) {
@@ -183,7 +193,8 @@ func (p *PG) doOp(op *clientOp) {
 	}
 	if op.use.WriteOrdered() && !m.Has(message.FlagFullTry|message.FlagFullForce) &&
 		p.own.Info.History.LastEpochMarkedFull > m.Epoch {
-		return // sent before the pool was full; the client sends it again
+		p.drop(op) // sent before the pool was full; the client sends it again
+		return
 	}
 	if p.blockedByRecovery(op) || op.use.Write && p.answeredBefore(op) {
 		return
@@ -287,6 +298,7 @@ func (p *PG) execute(op *clientOp, o *objectContext, exclusive bool) {
 	}
 	result := c.Run(list)
 	if result == ops.EAgain {
+		p.drop(op)
 		return
 	}
 	changed := result >= 0 && (!c.Tx.Empty() || c.Modify)
@@ -318,7 +330,9 @@ func (p *PG) refuseFull(op *clientOp, c *ops.Context) bool {
 			r = ops.EDQuot
 		}
 		p.replyError(op, r)
+		return true
 	}
+	p.drop(op)
 	return true
 }
 

@@ -38,6 +38,13 @@ type Reply struct {
 	Msg message.Body
 }
 
+// Dropped says that an operation will not be answered here: the client sends it again
+// when the map has it do so. What was kept for the answer can go.
+type Dropped struct {
+	To Session
+	Op *message.OSDOp
+}
+
 // Submit applies a transaction to the local store. A Token other than 0 wants a
 // [Committed] event.
 type Submit struct {
@@ -86,6 +93,7 @@ type Note struct{ Text string }
 
 func (SendOSD) effect()      {}
 func (Reply) effect()        {}
+func (Dropped) effect()      {}
 func (Submit) effect()       {}
 func (StartTimer) effect()   {}
 func (NeedUpThru) effect()   {}

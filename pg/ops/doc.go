@@ -28,5 +28,6 @@
 // # Departures from Ceph
 //
 //   - An operation whose arguments run over its input fails with EINVAL where
-//     Ceph would drop the request.
+//     Ceph would drop the request, and so does a zeroing of no bytes, on which
+//     Ceph's OSD ends with a failed assertion.
 package ops

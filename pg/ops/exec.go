@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"sepiola/message"
 	"sepiola/wire"
 )
@@ -46,14 +48,23 @@ func findMethod(classes Classes, op *message.SubOp) (m Method, in []byte, result
 	if !ok {
 		return nil, nil, EInval
 	}
-	if classes == nil {
-		return nil, nil, EOpNotSupp
+	known := false
+	if classes != nil {
+		m, known = classes.Method(class, method)
 	}
-	if m, _ = classes.Method(class, method); m == nil {
-		return nil, nil, EOpNotSupp
+	switch {
+	case m != nil:
+		return m, in, 0
+	case !known && !slices.Contains(permittedClasses, class):
+		return nil, nil, EPerm
 	}
-	return m, in, 0
+	return nil, nil, EOpNotSupp
 }
+
+// permittedClasses is the default of osd_class_load_list: a class that is not
+// among them is refused with EPERM before anybody looks for it.
+var permittedClasses = []string{"cephfs", "hello", "journal", "lock", "log", "numops", "otp", "rbd", "refcount",
+	"rgw", "rgw_gc", "timeindex", "user", "version", "cas", "cmpomap", "queue", "2pc_queue", "fifo"}
 
 func call(c *Context, op *message.SubOp) int32 {
 	m, in, r := findMethod(c.Classes, op)
