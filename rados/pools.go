@@ -138,13 +138,25 @@ func (x *IOCtx) Snaps() []osdmap.PoolSnapInfo {
 	return out
 }
 
-// CreateSnap makes a snapshot of the pool.
+// snapExists reports whether the map at hand has a snapshot of that name. The
+// monitors take repeated requests for done, so it is for us to tell.
+func (x *IOCtx) snapExists(name string) bool {
+	return slices.ContainsFunc(x.Snaps(), func(s osdmap.PoolSnapInfo) bool { return s.Name == name })
+}
+
+// CreateSnap makes a snapshot of the pool. One that exists is EEXIST.
 func (x *IOCtx) CreateSnap(ctx context.Context, name string) error {
+	if x.snapExists(name) {
+		return errExists
+	}
 	return x.poolOp(ctx, message.PoolOpCreateSnap, name)
 }
 
-// RemoveSnap removes a snapshot of the pool.
+// RemoveSnap removes a snapshot of the pool. One that does not exist is ENOENT.
 func (x *IOCtx) RemoveSnap(ctx context.Context, name string) error {
+	if !x.snapExists(name) {
+		return errNoEntry
+	}
 	return x.poolOp(ctx, message.PoolOpDeleteSnap, name)
 }
 

@@ -259,8 +259,7 @@ func (t *tool) cppool(args []string) error {
 	fmt.Fprintln(t.stderr, "WARNING: pool copy does not preserve user_version, which some     apps may rely on.")
 	from, err := t.c.Pool(t.ctx, src)
 	if err != nil {
-		fmt.Fprintf(t.stderr, "cannot open source pool: %s\n", src)
-		return t.report(err, "error copying pool %s => %s", src, dst)
+		return t.report(err, "failed to query pool %s for selfmanaged snaps", src)
 	}
 	if t.c.Map().Pools[from.PoolID()].IsUnmanagedSnapsMode() && !force {
 		return t.fail("pool %s has self-managed snapshots, which a copy loses; pass --yes-i-really-mean-it to copy it all the same", src)
