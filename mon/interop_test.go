@@ -240,7 +240,7 @@ func TestRestart(t *testing.T) {
 	m := newTestMon(t)
 	m.ok("osd", "pool", "create", "data", "8")
 	m.ok("config", "set", "global", "osd_max_backfills", "2")
-	before := m.machine.State.LastEpoch
+	before := m.epoch()
 	m.Shutdown()
 	m.start()
 	if got := m.ok("osd", "pool", "ls"); got != "data\n" {
@@ -249,7 +249,13 @@ func TestRestart(t *testing.T) {
 	if got := m.ok("config", "get", "osd.0", "osd_max_backfills"); got != "2\n" {
 		t.Errorf("option after a restart: %q", got)
 	}
-	if after := m.machine.State.LastEpoch; after != before {
+	if after := m.epoch(); after != before {
 		t.Errorf("epoch %d after a restart, %d before", after, before)
 	}
+}
+
+func (m *testMon) epoch() uint32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.machine.State.LastEpoch
 }

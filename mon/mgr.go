@@ -37,7 +37,7 @@ func (d mgrDispatcher) Dispatch(c *msgr.Conn, raw *msgr.Message) {
 	m := d.m
 	body, err := message.Decode(raw)
 	if err != nil {
-		m.reject(c, raw, err)
+		m.reject(c, err)
 		return
 	}
 	m.mu.Lock()
@@ -73,7 +73,7 @@ func (d mgrDispatcher) Dispatch(c *msgr.Conn, raw *msgr.Message) {
 func (mgrDispatcher) Connected(*msgr.Conn) {}
 
 // Accepted implements [msgr.Dispatcher].
-func (mgrDispatcher) Accepted(*msgr.Conn) {}
+func (d mgrDispatcher) Accepted(c *msgr.Conn) { d.m.refuseStranger(c) }
 
 // Reset implements [msgr.Dispatcher].
 func (mgrDispatcher) Reset(*msgr.Conn) {}

@@ -258,8 +258,10 @@ func (m *Monitor) newMessenger(name entity.Name, d msgr.Dispatcher, nonce uint32
 // state, global ids, and this monitor as the active manager.
 func (m *Monitor) prepare(ctx context.Context) error {
 	m.ids.m = m
-	if m.machine.State.OSD == nil {
-		raw := m.machine.State.MonMap.Encode()
+	m.mu.Lock()
+	isNew, raw := m.machine.State.OSD == nil, m.machine.State.MonMap.Encode()
+	m.mu.Unlock()
+	if isNew {
 		c := state.Command{Genesis: &state.Genesis{FSID: m.cfg.FSID, MonMap: raw, Settings: m.settings()}}
 		if err := m.call(ctx, c); err != nil {
 			return fmt.Errorf("make the cluster's first state: %w", err)

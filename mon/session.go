@@ -34,7 +34,7 @@ const (
 func (m *Monitor) Dispatch(c *msgr.Conn, raw *msgr.Message) {
 	body, err := message.Decode(raw)
 	if err != nil {
-		m.reject(c, raw, err)
+		m.reject(c, err)
 		return
 	}
 	if raft, ok := body.(*message.MonRaft); ok {
@@ -58,15 +58,9 @@ func (m *Monitor) Dispatch(c *msgr.Conn, raw *msgr.Message) {
 	}
 }
 
-// reject closes a connection whose peer sent something unreadable; a message
-// of a type not known here is passed over, as the peer may be newer.
-func (m *Monitor) reject(c *msgr.Conn, raw *msgr.Message, err error) {
-	if errors.Is(err, message.ErrUnknownType) {
-		m.log.Warn("message of an unknown type", "type", raw.Type, "from", c.Peer(), "addrs", c.PeerAddrs())
-		return
-	}
-	c.Fail(err.Error())
-}
+// reject closes a connection whose peer sent something unreadable, or of a type not
+// known here.
+func (m *Monitor) reject(c *msgr.Conn, err error) { c.Fail(err.Error()) }
 
 // sessionOf returns the connection's session, making it at its first message.
 func (m *Monitor) sessionOf(c *msgr.Conn) *session {
@@ -94,7 +88,22 @@ func (m *Monitor) dropSession(c *msgr.Conn) {
 func (m *Monitor) Connected(*msgr.Conn) {}
 
 // Accepted implements [msgr.Dispatcher].
-func (m *Monitor) Accepted(*msgr.Conn) {}
+func (m *Monitor) Accepted(c *msgr.Conn) { m.refuseStranger(c) }
+
+// refuseStranger ends the session of a peer that calls itself a monitor and is none:
+// such a session would be kept for its peer to come back.
+func (m *Monitor) refuseStranger(c *msgr.Conn) {
+	if c.Peer().Type != entity.TypeMon {
+		return
+	}
+	m.mu.Lock()
+	known := m.machine.State.MonMap.AddrsOf(int(c.Peer().Num)).Equal(c.PeerAddrs())
+	m.mu.Unlock()
+	if !known {
+		m.log.Warn("connection refused: its peer calls itself a monitor and is not in the monitor map", "peer", c.Peer().String(), "addrs", c.PeerAddrs().String())
+		c.MarkDown()
+	}
+}
 
 // Reset implements [msgr.Dispatcher].
 func (m *Monitor) Reset(c *msgr.Conn) { m.dropSession(c) }

@@ -27,6 +27,10 @@ func (m *Monitor) subscribe(s *session, b *message.MonSubscribe) {
 			m.log.Warn("too many subscriptions", "from", s.name, "what", what)
 			break
 		}
+		if strings.HasPrefix(what, "log-") {
+			// One level at a time: another wish replaces it (Monitor::handle_subscribe).
+			maps.DeleteFunc(s.subs, func(old string, _ *subscription) bool { return strings.HasPrefix(old, "log-") })
+		}
 		s.subs[what] = &subscription{item.Start, item.OneTime}
 		if what == "osd_pg_creates" {
 			clear(s.created)
@@ -204,6 +208,9 @@ func (m *Monitor) sendCreates(s *session) bool {
 	st := &m.machine.State
 	osd := int32(s.name.Num)
 	if s.name.Type != entity.TypeOSD || !st.OSD.IsUp(osd) || !st.OSD.Addrs(osd).Equal(s.conn.PeerAddrs()) {
+		// What it was asked for before, it may have passed over, since by the map it
+		// led nothing any more.
+		clear(s.created)
 		return false
 	}
 	msg := &message.OSDPGCreate2{Epoch: st.LastEpoch}

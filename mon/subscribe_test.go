@@ -1,0 +1,115 @@
+package mon
+
+import (
+	"net/netip"
+	"testing"
+
+	"sepiola/entity"
+	"sepiola/message"
+	"sepiola/msgr"
+)
+
+// command sends a command and waits for its answer, which must be success.
+func (p *peer) command(t *testing.T, c *msgr.Conn, cmd string) {
+	t.Helper()
+	if err := c.Send(message.Encode(&message.MonCommand{TID: 1, FSID: testFSID, Cmd: []string{cmd}}, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if ack := next[*message.MonCommandAck](p); ack.R != 0 {
+		t.Fatalf("%s: %d %s", cmd, ack.R, ack.RS)
+	}
+}
+
+// next waits for the next message of a type.
+func next[B message.Body](p *peer) B {
+	for {
+		if b, ok := (<-p.got).(B); ok {
+			return b
+		}
+	}
+}
+
+// An OSD that was marked down, wrongly, while it was to create PGs is asked again
+// when it is up: by the map of its absence it led nothing, and did nothing.
+func TestCreatesAreRepeated(t *testing.T) {
+	m := newTestMon(t)
+	admin, adminPeer := dial(t, m, m.Addrs(), entity.TypeMon)
+	uuid := entity.NewUUID()
+	adminPeer.command(t, admin, `{"prefix":"osd new","uuid":"`+uuid.String()+`"}`)
+
+	osd := &peer{make(chan message.Body, 100), make(chan struct{}, 100)}
+	ms := msgr.New(msgr.Config{Name: entity.OSD(0), Nonce: 7, DefaultPolicy: msgr.LossyClient(),
+		AuthClient: &msgr.NoneClient{Name: entity.AuthName{Type: entity.TypeOSD, ID: "0"}}}, osd)
+	if err := ms.Bind(netip.MustParseAddrPort("127.0.0.1:0"), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	ms.Start()
+	t.Cleanup(ms.Shutdown)
+	c := ms.Connect(m.Addrs(), entity.TypeMon)
+	send := func(b message.Body) {
+		t.Helper()
+		if err := c.Send(message.Encode(b, msgr.FeaturesAll)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := ms.Addrs()
+	boot := &message.OSDBoot{Superblock: message.OSDSuperblock{ClusterFSID: testFSID, OSDFSID: uuid},
+		HBBackAddrs: a, HBFrontAddrs: a, ClusterAddrs: a, Features: msgr.FeaturesAll}
+	send(&message.MonSubscribe{What: map[string]message.SubscribeItem{"osd_pg_creates": {}}})
+	send(boot)
+	next[*message.OSDMapMsg](osd)
+	adminPeer.command(t, admin, `{"prefix":"osd crush create-or-move","id":0,"weight":1,"args":["root=default","host=h"]}`)
+	adminPeer.command(t, admin, `{"prefix":"osd pool create","pool":"p","pg_num":4}`)
+	first := next[*message.OSDPGCreate2](osd)
+	adminPeer.command(t, admin, `{"prefix":"osd down","ids":["0"]}`)
+	send(boot)
+	again := next[*message.OSDPGCreate2](osd)
+	if len(first.PGs) != 4 || len(again.PGs) != 4 || again.Epoch <= first.Epoch {
+		t.Errorf("asked for %d PGs, then for %d; want 4 both times", len(first.PGs), len(again.PGs))
+	}
+}
+
+// A client that asks for another level of the cluster log no longer hears of the
+// one before.
+func TestOneLogLevel(t *testing.T) {
+	m := newTestMon(t)
+	c, p := dial(t, m, m.Addrs(), entity.TypeMon)
+	follow := func(level string) {
+		t.Helper()
+		sub := &message.MonSubscribe{What: map[string]message.SubscribeItem{"log-" + level: {}}}
+		if err := c.Send(message.Encode(sub, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say := func(text string) { t.Helper(); p.command(t, c, `{"prefix":"log","logtext":["`+text+`"]}`) }
+	follow("info")
+	say("one")
+	for !hears(next[*message.LogMsg](p), "one") {
+	}
+	follow("error")
+	for i, text := range []string{"two", "three"} {
+		cmd := &message.MonCommand{TID: uint64(10 + i), FSID: testFSID, Cmd: []string{`{"prefix":"log","logtext":["` + text + `"]}`}}
+		if err := c.Send(message.Encode(cmd, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for acks := 0; acks < 2; {
+		switch b := (<-p.got).(type) {
+		case *message.MonCommandAck:
+			acks++
+		case *message.LogMsg:
+			if hears(b, "two") || hears(b, "three") {
+				t.Fatalf("heard %+v", b.Entries)
+			}
+		}
+	}
+}
+
+func hears(l *message.LogMsg, text string) bool {
+	for _, e := range l.Entries {
+		if e.Message == text {
+			return true
+		}
+	}
+	return false
+}
