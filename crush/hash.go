@@ -30,7 +30,7 @@ func mix(a, b, c uint32) (uint32, uint32, uint32) {
 func hash2(a, b uint32) uint32 {
 	h, x, y := hashSeed^a^b, uint32(padX), uint32(padY)
 	a, b, h = mix(a, b, h)
-	_, a, h = mix(x, a, h)
+	_, _, h = mix(x, a, h)
 	_, _, h = mix(b, y, h)
 	return h
 }

@@ -32,8 +32,6 @@ func (r *ring[T]) pop() T {
 	return v
 }
 
-func (r *ring[T]) clear() { *r = ring[T]{} }
-
 // sendQueue holds messages not sent yet: highest priority first, and first in
 // first out within one. Few priorities are in use at a time.
 type sendQueue struct {

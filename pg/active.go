@@ -21,7 +21,6 @@ type active struct {
 	lastUpdateOnDisk pglog.Version
 	// completeOnDisk is up to where each other member said it is complete.
 	completeOnDisk map[int32]pglog.Version
-	trimmedTo      pglog.Version
 
 	// waitObject are operations that wait for an object's recovery.
 	waitObject map[object.ID][]*clientOp

@@ -96,14 +96,13 @@ func (p *PG) backfillMore() {
 			bound = at // further on, that one joins in
 		}
 	}
-	mine, end, err := p.versionsFrom(begin, p.conf.BackfillScanMin)
+	_, end, err := p.versionsFrom(begin, p.conf.BackfillScanMin)
 	if err != nil {
 		p.clog("error", "backfill: %v", err)
 		return
 	}
 	if bound.Less(end) {
 		end = bound
-		mine = slices.DeleteFunc(mine, func(v message.ObjectVersion) bool { return end.Less(v.Object) })
 	}
 	*f = backfill{targets: targets, begin: begin, end: end, busy: true, drain: p.own.Info.LastUpdate,
 		theirs: map[int32][]message.ObjectVersion{}, scanning: map[int32]bool{}}

@@ -34,12 +34,11 @@ type simRead struct {
 }
 
 type simOp struct {
-	msg    *message.OSDOp
-	name   string
-	word   string // empty for a read and for a mixed change
-	mixed  bool
-	acked  int
-	onWire bool
+	msg   *message.OSDOp
+	name  string
+	word  string // empty for a read and for a mixed change
+	mixed bool
+	acked int
 }
 
 // simSession is a client's connection to one incarnation of an OSD.

@@ -26,6 +26,11 @@ func removeCopy(p *PG, from int32, _ *message.OSDPGRemove) {
 // primary again.
 func (p *PG) startDelete() {
 	p.dropOps()
+	for _, ev := range p.waitMap {
+		if op, ok := ev.(ClientOp); ok {
+			p.fx.add(Dropped{op.From, op.Op})
+		}
+	}
 	p.waitMap = nil
 	p.state = &deleting{}
 	p.note("removing this copy")

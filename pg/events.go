@@ -1,8 +1,6 @@
 package pg
 
 import (
-	"time"
-
 	"sepiola/entity"
 	"sepiola/message"
 	"sepiola/osdmap"
@@ -84,6 +82,3 @@ func (k TimerKind) String() string {
 	}
 	return "unknown"
 }
-
-// zeroTime is compared with often enough to have a name.
-var zeroTime time.Time

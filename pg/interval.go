@@ -45,14 +45,6 @@ func (p *PG) advance(e NewMap) {
 	}
 }
 
-// begin looks at the map that the PG was made with.
-func (p *PG) begin(e NewMap) {
-	p.dispatch(evMap, e)
-	if !e.More {
-		p.wakeMapWaiters()
-	}
-}
-
 // noteFullness remembers when the pool was last marked full: writes sent before
 // that are dropped, since their senders will repeat them.
 func (p *PG) noteFullness(pool *osdmap.Pool) {
@@ -152,11 +144,6 @@ func (p *PG) start() {
 
 // dispatchable says whether the message belongs to the current interval.
 func (p *PG) isCurrent(min uint32) bool { return min >= p.resetEpoch }
-
-// oldestPast is how far back past intervals are needed.
-func (p *PG) oldestPast() uint32 {
-	return max(p.own.Info.History.EpochPoolCreated, p.own.Info.History.LastEpochClean)
-}
 
 // copies returns the members of a set that are OSDs.
 func members(osds []int32) []int32 {

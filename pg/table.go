@@ -170,7 +170,7 @@ func init() {
 			evPull: on(servePull), evPush: on(pushed), evDelete: on(deleteObjects),
 			evScan: on(serveScan), evBackfill: on(backfillProgress), evBackfillRemove: on(backfillRemove),
 		}),
-		stDeleting: row(map[eventKind]rule{evTimer: in(deleteMore)}),
+		stDeleting: row(map[eventKind]rule{evTimer: in(deleteMore), evClientOp: misdirected}),
 	}
 }
 

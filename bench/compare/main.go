@@ -76,7 +76,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	if _, err := exec.LookPath("rados"); err != nil {
-		return fmt.Errorf("Ceph's rados program is needed: install Debian's ceph-common: %w", err)
+		return fmt.Errorf("the rados program of Ceph is needed: install Debian's ceph-common: %w", err)
 	}
 	work, err := os.MkdirTemp("", "compare")
 	if err != nil {

@@ -59,7 +59,6 @@ func (c *cluster) path(parts ...string) string {
 
 func (c *cluster) conf() string            { return c.path("ceph.conf") }
 func (c *cluster) pidFile(n string) string { return c.path("run", n+".pid") }
-func (c *cluster) asok(n string) string    { return c.path("run", n+".asok") }
 func (c *cluster) logFile(n string) string { return c.path("log", n+".log") }
 func (c *cluster) dataDir(n string) string { return c.path(n) }
 func (c *cluster) monAddr(i int) string    { return "v2:127.0.0.1:" + strconv.Itoa(c.Ports[i]) }
