@@ -262,13 +262,14 @@ func splitCreates(msg *message.OSDPGCreate2) []*message.OSDPGCreate2 {
 func (m *Monitor) sendLog(s *session, what string, sub *subscription) bool {
 	level, ok := logLevels[strings.TrimPrefix(what, "log-")]
 	st := &m.machine.State
-	if !ok || sub.next > st.NextLog || sub.next == st.NextLog && sub.next > 0 {
+	if !ok || sub.next > st.NextLog {
 		return false
 	}
 	msg := &message.LogMsg{FSID: m.cfg.FSID}
 	first := st.NextLog - uint64(len(st.ClusterLog))
 	for i, e := range st.ClusterLog {
-		if e.Level < level || sub.next > 0 && first+uint64(i) < sub.next {
+		version := first + uint64(i) + 1 // of the log with this line as its last
+		if e.Level < level || version < sub.next {
 			continue
 		}
 		if sub.next == 0 {
@@ -276,7 +277,7 @@ func (m *Monitor) sendLog(s *session, what string, sub *subscription) bool {
 		}
 		msg.Entries = append(msg.Entries, logEntryMessage(e))
 	}
-	sub.next = max(st.NextLog, 1)
+	sub.next = st.NextLog + 1
 	if len(msg.Entries) == 0 {
 		return false
 	}
