@@ -150,17 +150,19 @@ func TestBadInput(t *testing.T) {
 	if ack := (<-badPeer.got).(*message.MonCommandAck); ack.R != -1 {
 		t.Errorf("wrong fsid was answered %d", ack.R)
 	}
-	// Not for a monitor, not from a client, and unknown: passed over.
+	// Not for a monitor, and not from a client: passed over.
 	send(bad, message.Encode(&message.MgrOpen{DaemonName: "x"}, 0))
 	send(bad, message.Encode(&message.OSDAlive{Want: 5}, 0))
-	send(bad, &msgr.Message{Type: 0x7777, Version: 1, CompatVersion: 1})
 	send(bad, message.Encode(&message.MonGetVersion{Handle: 3, What: "osdmap"}, 0))
 	if r := (<-badPeer.got).(*message.MonGetVersionReply); r.Handle != 3 || r.Version != 1 {
 		t.Errorf("after strange messages: %+v", r)
 	}
-	// Unreadable: the session ends.
+	// Unreadable, or of a type that does not exist: the session ends.
 	send(bad, &msgr.Message{Type: message.MsgMonSubscribe, Version: 3, CompatVersion: 1, Front: [][]byte{{0xff, 0xff, 0xff, 0xff}}})
 	<-badPeer.gone
+	unknown, unknownPeer := dial(t, m, m.Addrs(), entity.TypeMon)
+	send(unknown, &msgr.Message{Type: 0x7777, Version: 1, CompatVersion: 1})
+	<-unknownPeer.gone
 	send(good, message.Encode(&message.MonGetVersion{Handle: 4, What: "osdmap"}, 0))
 	if r := (<-goodPeer.got).(*message.MonGetVersionReply); r.Handle != 4 {
 		t.Errorf("the other session: %+v", r)
