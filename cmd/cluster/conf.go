@@ -26,6 +26,7 @@ osd pool default size = %[3]d
 osd pool default min size = %[4]d
 osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
+mon osd reporter subtree level = osd
 mon allow pool delete = true
 run dir = %[5]s/run
 pid file = %[5]s/run/$name.pid
