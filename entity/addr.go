@@ -80,14 +80,12 @@ func (a Addr) String() string {
 	return a.Type.String() + ":" + a.HostPortNonce()
 }
 
-// HostPortNonce returns "1.2.3.4:6800/123", the legacy form.
+// HostPortNonce returns "1.2.3.4:6800/123", the legacy form. An address without an IP
+// has Ceph's words for a blank socket address in its place.
 func (a Addr) HostPortNonce() string {
-	host := ":"
+	host := "(unrecognized address family 0)"
 	if a.AddrPort.IsValid() {
-		host = a.AddrPort.String()
-		if a.Addr().Is4() || a.Addr().Is6() {
-			host = netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String()
-		}
+		host = netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String()
 	}
 	return host + "/" + strconv.FormatUint(uint64(a.Nonce), 10)
 }

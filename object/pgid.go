@@ -3,6 +3,7 @@ package object
 import (
 	"cmp"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -65,11 +66,10 @@ func StableMod(x, n, mask uint32) uint32 {
 
 // MaskFor returns the mask that goes with n buckets in [StableMod].
 func MaskFor(n uint32) uint32 {
-	mask := uint32(0)
-	for mask+1 < n {
-		mask = mask<<1 | 1
+	if n <= 1 {
+		return 0
 	}
-	return mask
+	return 1<<bits.Len32(n-1) - 1
 }
 
 // Contains reports whether the object of that hash belongs to the PG when its

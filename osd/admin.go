@@ -81,11 +81,21 @@ func (d *Daemon) dumpOps() any {
 	return out
 }
 
+// tellsMax bounds the commands under way.
+const tellsMax = 64
+
 // tell answers "ceph tell osd.N ...".
 func (d *Daemon) tell(c *msgr.Conn, m *message.CommandMsg) {
+	select {
+	case d.tells <- struct{}{}:
+	default:
+		d.send(c, &message.CommandReply{TID: m.TID, R: -int32(unix.EAGAIN), RS: "too many commands under way; try again"})
+		return
+	}
 	// A command may look at every shard and at the disk; the connection's reader
 	// must not wait for that.
 	go func() {
+		defer func() { <-d.tells }()
 		out, err := d.runTell(m)
 		reply := &message.CommandReply{TID: m.TID, Output: wire.BufOf(out)}
 		if err != nil {

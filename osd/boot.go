@@ -36,12 +36,18 @@ func (d *Daemon) boot() {
 		return
 	}
 	if m.TestFlag(osdmap.FlagNoUp) {
-		d.cfg.Logger.Info("waiting to boot: the noup flag is set; \"ceph osd unset noup\" clears it")
+		if !d.toldNoUp {
+			d.cfg.Logger.Info("waiting to boot: the noup flag is set; \"ceph osd unset noup\" clears it")
+		}
+		d.toldNoUp = true
 		return
 	}
-	d.setState(stateBooting)
-	d.wg.Add(1)
-	go d.placeAndBoot()
+	d.toldNoUp = false
+	if d.move(statePreboot, stateBooting) {
+		d.asks.bootPut()
+		d.wg.Add(1)
+		go d.placeAndBoot()
+	}
 }
 
 func (d *Daemon) placeAndBoot() {
@@ -78,6 +84,12 @@ func (d *Daemon) bootTick(now time.Time) {
 
 func (d *Daemon) sendBoot() {
 	d.asks.bootSent(time.Now())
+	// Only the messenger that talks to the monitors is told its address.
+	if known := d.nets.public.Addrs(); len(known) > 0 {
+		for _, m := range d.nets.all() {
+			m.LearnIP(known[0])
+		}
+	}
 	super := d.maps.Super()
 	d.mon.Send(&message.OSDBoot{
 		Paxos:      message.Paxos{Have: uint64(d.current.Load().Epoch)},
@@ -196,7 +208,7 @@ func (d *Daemon) metadata() map[string]string {
 // is asked again.
 func (d *Daemon) monSession() {
 	d.asks.resend(d)
-	if d.is(stateBooting) {
+	if d.is(stateBooting) && d.asks.bootWasSent() {
 		d.sendBoot()
 	}
 }
@@ -213,6 +225,7 @@ type asks struct {
 	upThru   uint32                  // wanted; 0 for nothing
 	pgTemp   map[object.PGID][]int32 // wanted and not sent, or not granted
 	bootTime time.Time
+	sent     time.Time // of the last request
 }
 
 func (a *asks) bootSent(now time.Time) {
@@ -221,10 +234,19 @@ func (a *asks) bootSent(now time.Time) {
 	a.mu.Unlock()
 }
 
+// bootPut says that the next boot is on its way to be sent.
+func (a *asks) bootPut() { a.bootSent(time.Time{}) }
+
 func (a *asks) bootDue(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return !a.bootTime.IsZero() && now.Sub(a.bootTime) > bootRetry
+}
+
+func (a *asks) bootWasSent() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.bootTime.IsZero()
 }
 
 // wantUpThru asks for our up_thru to reach an epoch.
@@ -248,8 +270,7 @@ func (a *asks) wantPGTemp(d *Daemon, pg object.PGID, osds []int32) {
 	a.sendPGTemp(d)
 }
 
-// review drops what a map grants, and asks again for what it does not: a monitor
-// drops a request that came with an old epoch.
+// review drops what a map grants or makes moot.
 func (a *asks) review(d *Daemon, m *osdmap.Map) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -264,6 +285,18 @@ func (a *asks) review(d *Daemon, m *osdmap.Map) {
 	}
 }
 
+// remind asks again for what was not granted in osd_mon_report_interval: a monitor
+// that loses its place loses what it was asked, and drops what came with an old
+// epoch.
+func (a *asks) remind(d *Daemon, now time.Time) {
+	a.mu.Lock()
+	due := now.Sub(a.sent) >= d.cfg.Options.Duration("osd_mon_report_interval")
+	a.mu.Unlock()
+	if due {
+		a.resend(d)
+	}
+}
+
 // resend asks again for all that is not granted.
 func (a *asks) resend(d *Daemon) {
 	a.mu.Lock()
@@ -274,6 +307,7 @@ func (a *asks) resend(d *Daemon) {
 
 func (a *asks) sendAlive(d *Daemon) {
 	if a.upThru != 0 && d.is(stateActive) {
+		a.sent = time.Now()
 		d.mon.Send(&message.OSDAlive{Paxos: message.Paxos{Have: uint64(d.current.Load().Epoch)}, Want: a.upThru})
 	}
 }
@@ -282,6 +316,7 @@ func (a *asks) sendPGTemp(d *Daemon) {
 	if len(a.pgTemp) == 0 || !d.is(stateActive) {
 		return
 	}
+	a.sent = time.Now()
 	msg := &message.OSDPGTemp{Paxos: message.Paxos{Have: uint64(d.current.Load().Epoch)}, Epoch: d.current.Load().Epoch}
 	for _, pg := range slices.SortedFunc(maps.Keys(a.pgTemp), object.PGID.Compare) {
 		msg.PGTemp = append(msg.PGTemp, message.PGTempEntry{PGID: pg, OSDs: a.pgTemp[pg]})

@@ -3,6 +3,7 @@ package osd
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,7 +137,7 @@ func (d *Daemon) counters() osdCounters {
 			switch {
 			case sl.pg.IsPrimary():
 				out.NumPrimary++
-			case contains(w.Acting, d.cfg.WhoAmI) || contains(w.Up, d.cfg.WhoAmI):
+			case slices.Contains(w.Acting, d.cfg.WhoAmI) || slices.Contains(w.Up, d.cfg.WhoAmI):
 				out.NumReplica++
 			default:
 				out.NumStray++
@@ -144,14 +145,7 @@ func (d *Daemon) counters() osdCounters {
 		}
 		out.QueueLen += s.queue.len()
 	})
+	mu.Lock()
+	defer mu.Unlock()
 	return out
-}
-
-func contains(list []int32, osd int32) bool {
-	for _, o := range list {
-		if o == osd {
-			return true
-		}
-	}
-	return false
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sepiola/config"
 	"sepiola/entity"
 	"sepiola/message"
 	"sepiola/monclient"
@@ -53,15 +54,20 @@ type Daemon struct {
 	// one at which it was first. 0 before.
 	upEpoch, bootEpoch atomic.Uint32
 
-	mapMu sync.Mutex // serializes handleMaps
+	mapMu    sync.Mutex // serializes handleMaps
+	toldNoUp bool       // guarded by mapMu: the noup flag was logged
 
+	caps clientCaps
 	asks asks // what was asked of the monitors and not granted yet
 
 	sessMu   sync.Mutex
 	sessions map[*session]struct{}
 
 	peerMu    sync.Mutex
-	peerEpoch map[int32]uint32 // newest map each OSD is known to have
+	peerEpoch map[int32]uint32        // newest map each OSD in the map is known to have
+	peerConns map[*msgr.Conn]struct{} // opened by those who call themselves OSDs
+
+	tells chan struct{} // one for each command under way
 
 	downAcked chan struct{} // closed when the monitors marked us down at our wish
 	downOnce  sync.Once
@@ -79,17 +85,25 @@ func New(cfg Config) (*Daemon, error) {
 	if super.Whoami != cfg.WhoAmI {
 		return nil, fmt.Errorf("the data belongs to osd.%d, not to osd.%d; check \"osd data\" and the id", super.Whoami, cfg.WhoAmI)
 	}
-	if s := cfg.Options.String("fsid"); s != "" && s != super.ClusterFSID.String() {
-		return nil, fmt.Errorf("the data belongs to cluster %v, the configuration names %s; check \"fsid\" and \"osd data\"", super.ClusterFSID, s)
+	if s := cfg.Options.String("fsid"); s != "" {
+		fsid, err := entity.ParseUUID(s)
+		if err != nil {
+			return nil, fmt.Errorf("fsid: %w", err)
+		}
+		if fsid != super.ClusterFSID {
+			return nil, fmt.Errorf("the data belongs to cluster %v, the configuration names %v; check \"fsid\" and \"osd data\"", super.ClusterFSID, fsid)
+		}
 	}
 	d := &Daemon{
 		cfg: cfg, maps: maps,
 		sessions:  map[*session]struct{}{},
 		peerEpoch: map[int32]uint32{},
+		peerConns: map[*msgr.Conn]struct{}{},
+		tells:     make(chan struct{}, tellsMax),
 		downAcked: make(chan struct{}),
 		stop:      make(chan struct{}),
 	}
-	d.hb.init()
+	d.hb.init(time.Now())
 	if m := maps.Get(super.NewestMap); m != nil {
 		d.current.Store(m)
 	} else {
@@ -99,9 +113,19 @@ func New(cfg Config) (*Daemon, error) {
 }
 
 // Start brings the daemon into the cluster. It returns once its messengers listen;
-// booting goes on in the background.
+// booting goes on in the background. After an error nothing is left running.
 func (d *Daemon) Start() error {
-	if err := d.openNetworks(); err != nil {
+	d.makeNetworks()
+	if err := d.begin(); err != nil {
+		d.end()
+		return err
+	}
+	d.cfg.Logger.Info("started", "osd", d.cfg.WhoAmI, "addr", d.nets.public.Addrs().String(), "newest_map", d.maps.Super().NewestMap)
+	return nil
+}
+
+func (d *Daemon) begin() error {
+	if err := d.bindNetworks(); err != nil {
 		return err
 	}
 	host, _ := os.Hostname()
@@ -128,20 +152,34 @@ func (d *Daemon) Start() error {
 	if err := d.mon.Start(); err != nil {
 		return err
 	}
-	d.setState(statePreboot)
+	d.move(stateInit, statePreboot)
 	d.subscribeMaps()
 	d.mon.Subscribe("mgrmap", 0, false)
 	d.mon.Subscribe("osd_pg_creates", 0, false)
-	d.wg.Add(2)
+	d.wg.Add(4)
+	go d.heartbeatLoop()
 	go d.tick()
 	go d.reportLoop()
 	go d.watchStore()
-	d.cfg.Logger.Info("started", "osd", d.cfg.WhoAmI, "addr", d.nets.public.Addrs().String(), "newest_map", d.maps.Super().NewestMap)
 	return nil
+}
+
+// end stops all that begin has started.
+func (d *Daemon) end() {
+	close(d.stop)
+	if d.mon != nil {
+		d.mon.Close()
+	}
+	d.nets.shutdown()
+	for _, s := range d.shard {
+		s.queue.close()
+	}
+	d.wg.Wait()
 }
 
 // watchStore ends the daemon when the store can no longer keep its promises.
 func (d *Daemon) watchStore() {
+	defer d.wg.Done()
 	select {
 	case <-d.cfg.Store.Failed():
 		d.cfg.Fatal(fmt.Errorf("the store failed, and going on could lose data: %w", d.cfg.Store.Err()))
@@ -149,8 +187,13 @@ func (d *Daemon) watchStore() {
 	}
 }
 
-func (d *Daemon) setState(s state) { d.state.Store(int32(s)) }
-func (d *Daemon) is(s state) bool  { return state(d.state.Load()) == s }
+func (d *Daemon) is(s state) bool { return state(d.state.Load()) == s }
+
+// move goes from one state to another, and reports false when the daemon was in a
+// third: it may be told to stop at any time, and what stops does not start again.
+func (d *Daemon) move(from, to state) bool {
+	return d.state.CompareAndSwap(int32(from), int32(to))
+}
 
 // fsid returns the cluster's.
 func (d *Daemon) fsid() entity.UUID { return d.maps.Super().ClusterFSID }
@@ -169,18 +212,11 @@ const stopGrace = 5 * time.Second
 // Stop takes leave of the cluster and ends all work. The store is still mounted
 // when it returns.
 func (d *Daemon) Stop(ctx context.Context) {
-	wasActive := d.is(stateActive)
-	d.setState(stateStopping)
+	wasActive := state(d.state.Swap(int32(stateStopping))) == stateActive
 	if wasActive {
 		d.takeLeave(ctx)
 	}
-	close(d.stop)
-	d.mon.Close()
-	d.nets.shutdown()
-	for _, s := range d.shard {
-		s.queue.close()
-	}
-	d.wg.Wait()
+	d.end()
 	if m := d.current.Load(); wasActive && m.Epoch != 0 {
 		if err := d.maps.SetLife(0, m.Epoch); err != nil {
 			d.cfg.Logger.Warn("superblock not written at the end", "error", err)
@@ -240,14 +276,36 @@ func (n *networks) shutdown() {
 	}
 }
 
-// openNetworks makes and binds the messengers.
-func (d *Daemon) openNetworks() error {
-	o := d.cfg.Options
+// clientCaps bound what clients have under way, over all their sessions.
+type clientCaps struct{ bytes, messages *msgr.Throttle }
+
+// follow keeps the bounds at what the options say; 0 in them is no change, as in
+// Ceph (OSD::handle_conf_change).
+func (c *clientCaps) follow(o *config.Config) {
+	c.bytes = msgr.NewThrottle(o.Int("osd_client_message_size_cap"))
+	c.messages = msgr.NewThrottle(o.Int("osd_client_message_cap"))
+	for name, t := range map[string]*msgr.Throttle{"osd_client_message_size_cap": c.bytes, "osd_client_message_cap": c.messages} {
+		o.Observe(func(string) {
+			if n := o.Int(name); n > 0 {
+				t.SetMax(n)
+			}
+		}, name)
+	}
+}
+
+// peerBytesMax bounds the messages of other OSDs that wait for their PG, in bytes.
+// Ceph has no such bound; here a peer that is far ahead with maps, or floods, is
+// read no further.
+const peerBytesMax = 256 << 20
+
+// makeNetworks makes the messengers.
+func (d *Daemon) makeNetworks() {
 	nonce := rand.Uint32()
-	pub, clu := ip(o, "public_addr"), ip(o, "cluster_addr", "public_addr")
+	d.caps.follow(d.cfg.Options)
 	client := msgr.StatelessRegisteredServer()
-	client.ThrottleBytes = msgr.NewThrottle(o.Int("osd_client_message_size_cap"))
-	client.ThrottleMessages = msgr.NewThrottle(o.Int("osd_client_message_cap"))
+	client.ThrottleBytes, client.ThrottleMessages = d.caps.bytes, d.caps.messages
+	peer := msgr.LosslessPeerReuse()
+	peer.ThrottleBytes = msgr.NewThrottle(peerBytesMax)
 	server := map[entity.Type]msgr.Policy{
 		entity.TypeClient: client,
 		entity.TypeMon:    msgr.LossyClient(),
@@ -255,18 +313,24 @@ func (d *Daemon) openNetworks() error {
 		entity.TypeOSD:    msgr.StatelessServer(),
 	}
 	d.nets.public = d.messenger(nonce, server, msgr.StatelessServer(), (*publicDispatcher)(d))
-	d.nets.cluster = d.messenger(nonce, map[entity.Type]msgr.Policy{entity.TypeOSD: msgr.LosslessPeerReuse()},
+	d.nets.cluster = d.messenger(nonce, map[entity.Type]msgr.Policy{entity.TypeOSD: peer},
 		msgr.StatelessServer(), (*clusterDispatcher)(d))
 	d.nets.hbFront = d.messenger(nonce, nil, msgr.StatelessServer(), (*pingDispatcher)(d))
 	d.nets.hbBack = d.messenger(nonce, nil, msgr.StatelessServer(), (*pingDispatcher)(d))
 	d.nets.hbClient = d.messenger(nonce, nil, msgr.LossyClient(), (*pongDispatcher)(d))
+}
+
+// bindNetworks listens for clients and peers.
+func (d *Daemon) bindNetworks() error {
+	o := d.cfg.Options
+	pub, clu := ip(o, "public_addr"), ip(o, "cluster_addr", "public_addr")
 	lo, hi := int(o.Int("ms_bind_port_min")), int(o.Int("ms_bind_port_max"))
 	for _, b := range []struct {
 		m    *msgr.Messenger
 		addr netip.Addr
 	}{{d.nets.public, pub}, {d.nets.cluster, clu}, {d.nets.hbFront, pub}, {d.nets.hbBack, clu}} {
 		if err := b.m.Bind(netip.AddrPortFrom(b.addr, 0), lo, hi); err != nil {
-			return fmt.Errorf("listening at %v, ports %d to %d: %w; set \"public addr\" or \"ms bind port min/max\"", b.addr, lo, hi, err)
+			return fmt.Errorf("%w; stop what uses the ports, or set \"public addr\", or \"ms bind port min\" and \"max\"", err)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package osd
 
 import (
+	"sync/atomic"
 	"time"
 
 	"sepiola/entity"
@@ -72,19 +73,24 @@ func (d *Daemon) fromClient(c *msgr.Conn, m *msgr.Message, b message.Body) {
 		d.clientOp(s, m, b)
 	case *message.CommandMsg:
 		d.tell(c, b)
-	case *message.OSDMapMsg:
-		d.handleMaps(c, b)
-	case *message.OSDBackoff, *message.MonSubscribe:
-		// Acknowledgements of backoffs, and relics.
+	case *message.OSDBackoff, *message.MonSubscribe, *message.OSDMapMsg:
+		// Acknowledgements of backoffs, relics, and maps from those who have no say in
+		// them (OSD::handle_osd_map).
 	default:
 		c.Fail("unexpected " + message.TypeName(b.Type()) + " from a client")
 	}
 }
 
+// replyQueueMax bounds the answers kept for a client that does not read them, in
+// bytes, beyond those of the operations under way: it is not listened to until it
+// reads.
+const replyQueueMax = 64 << 20
+
 // clientOp queues an operation for its PG.
 func (d *Daemon) clientOp(s *session, m *msgr.Message, op *message.OSDOp) {
 	d.perf.op.Add(1)
 	d.perf.opIn.Add(uint64(m.Data.Len()))
+	s.conn.WaitQueued(replyQueueMax)
 	s.begin(op, m, time.Now())
 	d.shareWithClient(s, op.Epoch)
 	if op.Epoch > d.current.Load().Epoch {
@@ -119,21 +125,19 @@ func (p *publicDispatcher) Accepted(c *msgr.Conn) {
 
 func (p *publicDispatcher) Reset(c *msgr.Conn) {
 	d := (*Daemon)(p)
+	if s, ok := c.Value().(*session); ok { // whatever its peer calls itself
+		d.clientGone(s)
+		return
+	}
 	switch c.Peer().Type {
 	case entity.TypeMon:
 		d.mon.Reset(c)
 	case entity.TypeMgr:
 		d.mgr.reset(d, c)
-	default:
-		d.clientGone(c)
 	}
 }
 
-func (d *Daemon) clientGone(c *msgr.Conn) {
-	s, ok := c.Value().(*session)
-	if !ok {
-		return
-	}
+func (d *Daemon) clientGone(s *session) {
 	d.sessMu.Lock()
 	delete(d.sessions, s)
 	d.sessMu.Unlock()
@@ -169,32 +173,89 @@ func (p *clusterDispatcher) Dispatch(c *msgr.Conn, m *msgr.Message) {
 		d.peerHas(from, b.Last())
 		d.handleMaps(c, b)
 	case message.PGMessage:
-		d.peerMessage(m, from, b)
+		d.peerMessage(c, m, from, b)
 	case *message.OSDPGRemove:
-		for _, id := range b.PGs {
-			d.shardOf(id).queue.push(classPeer, work{pgid: id, ev: pg.PeerMessage{From: from, Msg: b}})
-		}
+		d.removePGs(c, m, from, b)
 	default:
 		c.Fail("unexpected " + message.TypeName(b.Type()) + " from an OSD")
 	}
 }
 
+// speaks reports whether a message of that epoch comes from the OSD as the map knows
+// it, and not from an incarnation that was marked down since or from an impostor
+// (OSD::require_same_peer_instance, PG::can_discard_replica_op). A message that is
+// ahead of our map is looked at with the map it is of.
+func (d *Daemon) speaks(c *msgr.Conn, from int32, epoch uint32) bool {
+	cur := d.current.Load()
+	if epoch > cur.Epoch {
+		d.wantMaps(epoch)
+		return true
+	}
+	return cur.IsUp(from) && cur.Info(from).DownAt < epoch && cur.ClusterAddrsOf(from).Equal(c.PeerAddrs())
+}
+
 // peerMessage queues a message for its PG. It keeps its share of the throttle until
 // the PG has taken it.
-func (d *Daemon) peerMessage(m *msgr.Message, from int32, b message.PGMessage) {
-	d.peerHas(from, b.MapEpoch())
-	cur := d.current.Load()
-	if b.MapEpoch() > cur.Epoch {
-		d.wantMaps(b.MapEpoch())
-	} else if cur.IsDown(from) {
-		return // from before it was marked down
+func (d *Daemon) peerMessage(c *msgr.Conn, m *msgr.Message, from int32, b message.PGMessage) {
+	if !d.speaks(c, from, b.MapEpoch()) {
+		return
 	}
+	d.peerHas(from, b.MapEpoch())
 	m.Hold()
 	d.shardOf(b.PG()).queue.push(classPeer, work{pgid: b.PG(), ev: pg.PeerMessage{From: from, Msg: b}, done: m.Release})
 }
 
+// removePGs tells several PGs to go.
+func (d *Daemon) removePGs(c *msgr.Conn, m *msgr.Message, from int32, b *message.OSDPGRemove) {
+	if len(b.PGs) == 0 || !d.speaks(c, from, b.Epoch) {
+		return
+	}
+	m.Hold()
+	var left atomic.Int64
+	left.Store(int64(len(b.PGs)))
+	done := func() {
+		if left.Add(-1) == 0 {
+			m.Release()
+		}
+	}
+	for _, id := range b.PGs {
+		d.shardOf(id).queue.push(classPeer, work{pgid: id, ev: pg.PeerMessage{From: from, Msg: b}, done: done})
+	}
+}
+
+// sweepPeers ends the sessions of those who call themselves OSDs, are gone, and are
+// not in the map: such a session is kept for its peer to come back, and these will
+// not.
+func (d *Daemon) sweepPeers() {
+	cur := d.current.Load()
+	var gone []*msgr.Conn
+	d.peerMu.Lock()
+	for c := range d.peerConns {
+		if !c.IsConnected() && !cur.ClusterAddrsOf(int32(c.Peer().Num)).Equal(c.PeerAddrs()) {
+			gone = append(gone, c)
+			delete(d.peerConns, c)
+		}
+	}
+	d.peerMu.Unlock()
+	for _, c := range gone {
+		c.MarkDown()
+	}
+}
+
+func (p *clusterDispatcher) Accepted(c *msgr.Conn) {
+	d := (*Daemon)(p)
+	d.peerMu.Lock()
+	d.peerConns[c] = struct{}{}
+	d.peerMu.Unlock()
+}
+
+func (p *clusterDispatcher) Reset(c *msgr.Conn) {
+	d := (*Daemon)(p)
+	d.peerMu.Lock()
+	delete(d.peerConns, c)
+	d.peerMu.Unlock()
+}
+
 func (p *clusterDispatcher) Connected(*msgr.Conn)   {}
-func (p *clusterDispatcher) Accepted(*msgr.Conn)    {}
-func (p *clusterDispatcher) Reset(*msgr.Conn)       {}
 func (p *clusterDispatcher) RemoteReset(*msgr.Conn) {}
 func (p *clusterDispatcher) Refused(*msgr.Conn)     {}

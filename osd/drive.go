@@ -17,6 +17,8 @@ func (s *shard) do(sl *slot, e pg.Effect) {
 		s.sendOSD(e.To, e.Msg)
 	case pg.Reply:
 		s.reply(e)
+	case pg.Dropped:
+		s.dropped(e.To, e.Op)
 	case pg.Submit:
 		s.submit(sl, e)
 	case pg.StartTimer:

@@ -12,100 +12,56 @@ import (
 	"sepiola/osdmap"
 )
 
-// heartbeats watches the OSDs this one shares placement groups with: each is asked
-// over both networks every osd_heartbeat_interval, and reported to the
-// monitors when it has not answered for osd_heartbeat_grace.
+// heartbeats asks the OSDs that watch names over both networks every
+// osd_heartbeat_interval, and tells the monitors what watch finds.
 type heartbeats struct {
-	mu       sync.Mutex
-	peers    map[int32]*hbPeer
-	start    time.Time
-	next     time.Time
-	reported map[int32]report // failures the monitors know from us
+	mu    sync.Mutex
+	watch watch
+	conns map[int32]*[sides]*msgr.Conn // nil ones are opened with the next ping
+	start time.Time
+	next  time.Time
 }
 
-type report struct {
-	addrs   entity.AddrVec
-	upFrom  uint32
-	since   time.Time
-	renewed time.Time
+// pinger names what a connection of the heartbeat client is for.
+type pinger struct {
+	osd  int32
+	side side
 }
 
-// hbPeer is one OSD that is watched.
-type hbPeer struct {
-	upFrom      uint32
-	front, back *msgr.Conn
-	addrs       entity.AddrVec
-	// First is when the first ping not answered was sent; zero if all were.
-	asked               time.Time
-	lastFront, lastBack time.Time // answers
-	firstUnanswered     time.Time
-	refused             bool
+func (h *heartbeats) init(now time.Time) {
+	h.watch, h.conns, h.start = newWatch(), map[int32]*[sides]*msgr.Conn{}, now
 }
 
-func (h *heartbeats) init() {
-	h.peers, h.reported, h.start = map[int32]*hbPeer{}, map[int32]report{}, time.Now()
-}
-
-// update chooses the peers anew: the OSDs of our PGs, and others that are up until
-// there are osd_heartbeat_min_peers.
+// update chooses the peers anew.
 func (h *heartbeats) update(d *Daemon, m *osdmap.Map) {
 	if !d.is(stateActive) {
 		return
 	}
-	want := map[int32]bool{}
+	var shared []int32
 	for _, s := range d.shard {
-		for _, osd := range s.peerSet() {
-			want[osd] = true
-		}
+		shared = append(shared, s.peerSet()...)
 	}
-	minPeers := int(d.cfg.Options.Int("osd_heartbeat_min_peers"))
-	for n := range m.MaxOSD {
-		// Walk from our own number on, so that not all OSDs pick the same ones.
-		osd := (d.cfg.WhoAmI + 1 + n) % m.MaxOSD
-		if len(want) >= minPeers {
-			break
-		}
-		if m.IsUp(osd) {
-			want[osd] = true
-		}
-	}
-	delete(want, d.cfg.WhoAmI)
+	want := choosePeers(d.cfg.WhoAmI, m, shared, int(d.cfg.Options.Int("osd_heartbeat_min_peers")))
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for osd, p := range h.peers {
-		if !want[osd] || !m.IsUp(osd) || m.Info(osd).UpFrom != p.upFrom {
-			h.drop(osd)
-		}
+	added, dropped := h.watch.set(want)
+	for _, osd := range dropped {
+		h.hangUp(osd)
 	}
-	for osd := range want {
-		if m.IsUp(osd) && h.peers[osd] == nil {
-			h.peers[osd] = h.connect(d, m, osd)
-		}
+	for _, osd := range added {
+		h.conns[osd] = new([sides]*msgr.Conn)
 	}
-	for osd, r := range h.reported {
-		if !m.IsUp(osd) || m.Info(osd).UpFrom != r.upFrom {
-			delete(h.reported, osd)
-		}
-	}
+	h.watch.settled(m)
 }
 
-func (h *heartbeats) connect(d *Daemon, m *osdmap.Map, osd int32) *hbPeer {
-	p := &hbPeer{upFrom: m.Info(osd).UpFrom, addrs: m.Addrs(osd)}
-	if back := m.HBBackAddrsOf(osd); len(back) > 0 {
-		p.back = d.nets.hbClient.Connect(back, entity.TypeOSD)
-		p.back.SetValue(osd)
+// hangUp ends the connections to an OSD. mu is held.
+func (h *heartbeats) hangUp(osd int32) {
+	conns := h.conns[osd]
+	delete(h.conns, osd)
+	if conns == nil {
+		return
 	}
-	if front := m.HBFrontAddrsOf(osd); len(front) > 0 {
-		p.front = d.nets.hbClient.Connect(front, entity.TypeOSD)
-		p.front.SetValue(osd)
-	}
-	return p
-}
-
-func (h *heartbeats) drop(osd int32) {
-	p := h.peers[osd]
-	delete(h.peers, osd)
-	for _, c := range []*msgr.Conn{p.back, p.front} {
+	for _, c := range conns {
 		if c != nil {
 			c.MarkDown()
 		}
@@ -113,22 +69,37 @@ func (h *heartbeats) drop(osd int32) {
 }
 
 // forget drops an OSD that is down or has moved.
-func (h *heartbeats) forget(_ *Daemon, osd int32) {
+func (h *heartbeats) forget(osd int32) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.peers[osd] != nil {
-		h.drop(osd)
-	}
+	delete(h.watch.peers, osd)
+	h.hangUp(osd)
 }
 
 // reset drops all.
-func (h *heartbeats) reset(*Daemon) {
+func (h *heartbeats) reset() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for osd := range h.peers {
-		h.drop(osd)
+	h.watch = newWatch()
+	for osd := range h.conns {
+		h.hangUp(osd)
 	}
-	clear(h.reported)
+}
+
+// heartbeatLoop has a goroutine of its own: nothing else the daemon does may keep
+// it from asking and telling.
+func (d *Daemon) heartbeatLoop() {
+	defer d.wg.Done()
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-d.stop:
+			return
+		case now := <-t.C:
+			d.hb.tick(d, now)
+		}
+	}
 }
 
 // tick sends what is due and reports who is silent.
@@ -136,140 +107,133 @@ func (h *heartbeats) tick(d *Daemon, now time.Time) {
 	if !d.is(stateActive) {
 		return
 	}
+	o := d.cfg.Options
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !now.Before(h.next) {
-		h.next = now.Add(d.cfg.Options.Duration("osd_heartbeat_interval"))
-		for _, p := range h.peers {
-			h.ping(d, p, now)
+		h.next = now.Add(o.Duration("osd_heartbeat_interval"))
+		for _, osd := range slices.Sorted(maps.Keys(h.conns)) {
+			h.ping(d, osd, now)
 		}
 	}
-	grace := d.cfg.Options.Duration("osd_heartbeat_grace")
-	for _, osd := range slices.Sorted(maps.Keys(h.peers)) {
-		p := h.peers[osd]
-		silent := !p.firstUnanswered.IsZero() && now.Sub(p.firstUnanswered) > grace
-		if silent || p.refused {
-			h.report(d, osd, p, now)
+	for _, f := range h.watch.failed(now, o.Duration("osd_heartbeat_grace"), o.Duration("osd_mon_report_interval")) {
+		if !f.again {
+			d.cfg.Logger.Info("peer does not answer heartbeats", "osd", f.osd, "refused", f.refused, "since", f.since)
 		}
+		h.tell(d, f, now)
 	}
 }
 
-func (h *heartbeats) ping(d *Daemon, p *hbPeer, now time.Time) {
-	m := d.current.Load()
-	ping := &message.OSDPing{FSID: d.fsid(), MapEpoch: m.Epoch, Op: message.PingRequest, PingStamp: now,
-		MonoPingStamp: now.Sub(h.start), MonoSendStamp: now.Sub(h.start), UpFrom: d.upEpoch.Load(),
-		MinMessageSize: uint32(d.cfg.Options.Int("osd_heartbeat_min_size"))}
-	p.asked = now
-	if p.firstUnanswered.IsZero() {
-		p.firstUnanswered = now
-	}
-	for _, c := range []*msgr.Conn{p.back, p.front} {
-		if c != nil {
-			d.send(c, ping)
-		}
-	}
-}
-
-// report tells the monitors of a failure, once, and again now and then: they
-// forget what a failed leader knew.
-func (h *heartbeats) report(d *Daemon, osd int32, p *hbPeer, now time.Time) {
-	r, known := h.reported[osd]
-	if known && now.Sub(r.renewed) < d.cfg.Options.Duration("osd_mon_report_interval") {
+func (h *heartbeats) ping(d *Daemon, osd int32, now time.Time) {
+	p, conns := h.watch.peers[osd], h.conns[osd]
+	if p == nil {
 		return
 	}
-	if !known {
-		r = report{addrs: p.addrs, upFrom: p.upFrom, since: p.firstUnanswered}
-		d.cfg.Logger.Info("peer does not answer heartbeats", "osd", osd, "refused", p.refused, "since", r.since)
+	ping := &message.OSDPing{FSID: d.fsid(), MapEpoch: d.current.Load().Epoch, Op: message.PingRequest, PingStamp: now,
+		MonoPingStamp: now.Sub(h.start), MonoSendStamp: now.Sub(h.start), UpFrom: d.upEpoch.Load(),
+		MinMessageSize: uint32(d.cfg.Options.Int("osd_heartbeat_min_size"))}
+	h.watch.asked(osd, now)
+	for s := range sides {
+		if len(p.at[s]) == 0 {
+			continue
+		}
+		if conns[s] == nil {
+			conns[s] = d.nets.hbClient.Connect(p.at[s], entity.TypeOSD)
+			conns[s].SetValue(pinger{osd, s})
+		}
+		if _, queued := conns[s].Queued(); queued < pingQueueMax {
+			d.send(conns[s], ping)
+		}
 	}
-	r.renewed = now
-	h.reported[osd] = r
-	flags := message.FailureFailed
-	if p.refused {
-		flags |= message.FailureImmediate
+}
+
+// tell sends the monitors a report.
+func (h *heartbeats) tell(d *Daemon, f failure, now time.Time) {
+	epoch := d.current.Load().Epoch
+	msg := &message.OSDFailure{Paxos: message.Paxos{Have: uint64(epoch)}, FSID: d.fsid(), Target: f.osd,
+		TargetAddrs: f.addrs, Epoch: epoch, Flags: message.FailureAlive}
+	if !f.alive {
+		msg.Flags, msg.FailedFor = message.FailureFailed, int32(now.Sub(f.since).Seconds())
 	}
-	d.mon.Send(&message.OSDFailure{Paxos: message.Paxos{Have: uint64(d.current.Load().Epoch)}, FSID: d.fsid(), Target: osd,
-		TargetAddrs: r.addrs, Flags: flags, Epoch: d.current.Load().Epoch, FailedFor: int32(now.Sub(r.since).Seconds())})
+	if f.refused && !f.alive {
+		msg.Flags |= message.FailureImmediate
+	}
+	d.mon.Send(msg)
+}
+
+// mine returns what a connection is for, if it is in use. mu is held.
+func (h *heartbeats) mine(c *msgr.Conn) (pinger, bool) {
+	p, ok := c.Value().(pinger)
+	return p, ok && h.conns[p.osd] != nil && h.conns[p.osd][p.side] == c
 }
 
 // answered notes a reply, and takes back a report that proved wrong.
-func (h *heartbeats) answered(d *Daemon, c *msgr.Conn, osd int32, now time.Time) {
+func (h *heartbeats) answered(d *Daemon, c *msgr.Conn, stamp, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := h.peers[osd]
-	switch {
-	case p == nil:
-		return
-	case c == p.back:
-		p.lastBack = now
-	case c == p.front:
-		p.lastFront = now
-	default:
+	p, ok := h.mine(c)
+	if !ok {
 		return
 	}
-	p.refused = false
-	if !p.lastBack.Before(p.asked) && (p.front == nil || !p.lastFront.Before(p.asked)) {
-		p.firstUnanswered = time.Time{}
-	}
-	if r, ok := h.reported[osd]; ok && p.firstUnanswered.IsZero() {
-		delete(h.reported, osd)
-		d.mon.Send(&message.OSDFailure{Paxos: message.Paxos{Have: uint64(d.current.Load().Epoch)}, FSID: d.fsid(), Target: osd,
-			TargetAddrs: r.addrs, Flags: message.FailureAlive, Epoch: d.current.Load().Epoch})
+	if f, tell := h.watch.answered(p.osd, p.side, stamp, now); tell {
+		h.tell(d, f, now)
 	}
 }
 
-// lost notes that a connection was reset or refused, and tries anew: the ping in
-// it is lost.
-func (h *heartbeats) lost(d *Daemon, c *msgr.Conn, refused bool) {
-	osd, ok := c.Value().(int32)
-	if !ok || !d.is(stateActive) {
+// lost notes that a connection is gone. The next ping opens another: a peer that
+// closes every one is asked no more often than any.
+func (h *heartbeats) lost(c *msgr.Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p, ok := h.mine(c); ok {
+		h.conns[p.osd][p.side] = nil
+	}
+}
+
+// refused notes that nobody listens where the peer should. Attempts go on.
+func (h *heartbeats) refused(d *Daemon, c *msgr.Conn, now time.Time) {
+	if !d.cfg.Options.Bool("osd_fast_fail_on_connection_refused") {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := h.peers[osd]
-	m := d.current.Load()
-	if p == nil || c != p.back && c != p.front || !m.IsUp(osd) || m.Info(osd).UpFrom != p.upFrom {
-		return
+	if p, ok := h.mine(c); ok {
+		h.watch.refusedAt(p.osd, now)
 	}
-	if refused {
-		// Nobody listens there any more: no need to wait for the grace
-		// (osd_fast_fail_on_connection_refused).
-		p.refused = true
-		if p.firstUnanswered.IsZero() {
-			p.firstUnanswered = time.Now()
-		}
-		return
-	}
-	addrs, slot := m.HBBackAddrsOf(osd), &p.back
-	if c == p.front {
-		addrs, slot = m.HBFrontAddrsOf(osd), &p.front
-	}
-	*slot = d.nets.hbClient.Connect(addrs, entity.TypeOSD)
-	(*slot).SetValue(osd)
 }
 
 // list returns the OSDs watched, in order.
 func (h *heartbeats) list() []int32 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Sorted(maps.Keys(h.peers))
+	return slices.Sorted(maps.Keys(h.watch.peers))
 }
 
 // pingDispatcher answers heartbeats.
 type pingDispatcher Daemon
 
+// pingQueueMax bounds what is kept for a peer that does not read, bytes.
+const pingQueueMax = 1 << 20
+
 func (p *pingDispatcher) Dispatch(c *msgr.Conn, m *msgr.Message) {
 	d := (*Daemon)(p)
-	ping, ok := d.decode(c, m).(*message.OSDPing)
-	if !ok || ping.Op != message.PingRequest {
+	b := d.decode(c, m)
+	if b == nil {
 		return
 	}
-	if ping.FSID != d.fsid() {
-		c.Fail("heartbeat of another cluster")
+	ping, ok := b.(*message.OSDPing)
+	switch {
+	case !ok || ping.Op != message.PingRequest:
+		c.Fail("unexpected " + message.TypeName(b.Type()) + " where only heartbeats are answered")
 		return
-	}
-	if !d.is(stateActive) {
+	case ping.FSID != d.fsid():
+		c.Fail("heartbeat of another cluster, " + ping.FSID.String())
+		return
+	case !d.is(stateActive):
 		return // who is not up must not look alive
+	}
+	if _, queued := c.Queued(); queued > pingQueueMax {
+		return
 	}
 	from := int32(c.Peer().Num)
 	cur := d.current.Load()
@@ -294,14 +258,14 @@ type pongDispatcher Daemon
 func (p *pongDispatcher) Dispatch(c *msgr.Conn, m *msgr.Message) {
 	d := (*Daemon)(p)
 	ping, ok := d.decode(c, m).(*message.OSDPing)
-	osd, known := c.Value().(int32)
+	from, known := c.Value().(pinger)
 	if !ok || !known || ping.FSID != d.fsid() {
 		return
 	}
 	switch ping.Op {
 	case message.PingReply:
-		d.peerHas(osd, ping.MapEpoch)
-		d.hb.answered(d, c, osd, time.Now())
+		d.peerHas(from.osd, ping.MapEpoch)
+		d.hb.answered(d, c, ping.PingStamp, time.Now())
 	case message.PingYouDied:
 		d.subscribeMaps()
 	}
@@ -309,6 +273,6 @@ func (p *pongDispatcher) Dispatch(c *msgr.Conn, m *msgr.Message) {
 
 func (p *pongDispatcher) Connected(*msgr.Conn)   {}
 func (p *pongDispatcher) Accepted(*msgr.Conn)    {}
-func (p *pongDispatcher) Reset(c *msgr.Conn)     { d := (*Daemon)(p); d.hb.lost(d, c, false) }
+func (p *pongDispatcher) Reset(c *msgr.Conn)     { d := (*Daemon)(p); d.hb.lost(c) }
 func (p *pongDispatcher) RemoteReset(*msgr.Conn) {}
-func (p *pongDispatcher) Refused(c *msgr.Conn)   { d := (*Daemon)(p); d.hb.lost(d, c, true) }
+func (p *pongDispatcher) Refused(c *msgr.Conn)   { d := (*Daemon)(p); d.hb.refused(d, c, time.Now()) }

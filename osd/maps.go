@@ -14,9 +14,10 @@ import (
 	"sepiola/wire"
 )
 
-// mapStore keeps the OSD's superblock and its OSD maps: all epochs from
-// super.OldestMap to super.NewestMap in the store, the most recently used in
-// memory. Calls that add are serialized by the caller.
+// mapStore keeps the OSD's superblock and its OSD maps: those from super.OldestMap to
+// super.NewestMap in the store, the newest used in memory. Epochs are missing where
+// the monitors had trimmed them before they came here. Calls that change something
+// are serialized by the caller.
 type mapStore struct {
 	store    objectstore.Store
 	cacheMax int
@@ -26,6 +27,9 @@ type mapStore struct {
 	cache map[uint32]*osdmap.Map
 	incs  map[uint32][]byte // encoded, as they came, for sharing
 }
+
+// errMalformed is wrapped by errors about maps that cannot be read.
+var errMalformed = errors.New("malformed OSD map")
 
 // errGap says that maps came which do not follow those at hand.
 var errGap = errors.New("the maps do not follow the newest one here")
@@ -157,8 +161,8 @@ func (s *mapStore) remember(m *osdmap.Map) {
 
 // Add takes the maps of a message that follow those at hand, makes them durable,
 // and returns the new ones in order. Older ones are passed over. errGap means
-// that nothing was taken because maps in between lack; other errors come from
-// the store or a corrupt map.
+// that nothing was taken because maps in between lack, errMalformed that one cannot be
+// read; other errors are the store's.
 func (s *mapStore) Add(msg *message.OSDMapMsg) ([]*osdmap.Map, error) {
 	super := s.Super()
 	tx := &objectstore.Transaction{}
@@ -181,7 +185,7 @@ func (s *mapStore) Add(msg *message.OSDMapMsg) ([]*osdmap.Map, error) {
 	if len(added) == 0 {
 		return nil, nil
 	}
-	if super.OldestMap == 0 || added[0].Epoch > super.NewestMap+1 {
+	if super.OldestMap == 0 {
 		super.OldestMap = added[0].Epoch
 	}
 	super.NewestMap = cur.Epoch
@@ -198,7 +202,11 @@ func (s *mapStore) Add(msg *message.OSDMapMsg) ([]*osdmap.Map, error) {
 		if inc := msg.Incrementals[m.Epoch]; inc != nil {
 			s.incs[m.Epoch] = inc
 		}
-		delete(s.incs, m.Epoch-min(m.Epoch, uint32(s.cacheMax)))
+	}
+	for e := range s.incs {
+		if e+uint32(s.cacheMax) <= super.NewestMap {
+			delete(s.incs, e)
+		}
 	}
 	return added, nil
 }
@@ -212,7 +220,7 @@ func step(cur *osdmap.Map, e uint32, msg *message.OSDMapMsg) (*osdmap.Map, []byt
 			err = fmt.Errorf("it is of epoch %d", m.Epoch)
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("OSD map %d: %w", e, err)
+			return nil, nil, fmt.Errorf("%w %d: %w", errMalformed, e, err)
 		}
 		return m, full, nil
 	}
@@ -222,15 +230,17 @@ func step(cur *osdmap.Map, e uint32, msg *message.OSDMapMsg) (*osdmap.Map, []byt
 	}
 	m, full, err := cur.ApplyEncoded(inc)
 	if err != nil {
-		return nil, nil, fmt.Errorf("OSD map increment %d: %w", e, err)
+		return nil, nil, fmt.Errorf("%w increment %d: %w", errMalformed, e, err)
 	}
 	return m, full, nil
 }
 
-// Message returns a message with the maps after epoch have, at most n of them: as
-// increments where there are, and otherwise full. It is nil if there is nothing
-// to tell.
-func (s *mapStore) Message(fsid entity.UUID, have uint32, n int) *message.OSDMapMsg {
+// mapLimits bound a message of maps; it carries one map at least.
+type mapLimits struct{ maps, bytes int }
+
+// Message returns a message with the maps after epoch have: as increments where
+// there are, and otherwise full. It is nil if there is nothing to tell.
+func (s *mapStore) Message(fsid entity.UUID, have uint32, lim mapLimits) *message.OSDMapMsg {
 	super := s.Super()
 	if have >= super.NewestMap {
 		return nil
@@ -242,14 +252,19 @@ func (s *mapStore) Message(fsid entity.UUID, have uint32, n int) *message.OSDMap
 		// Nothing to build on: the newest map tells all there is.
 		e = super.NewestMap
 	}
-	for ; e <= super.NewestMap && n > 0; n-- {
-		if b := s.inc(e); b != nil && have != 0 && e > super.OldestMap {
+	for n, size := 0, 0; e <= super.NewestMap && n < lim.maps && size < lim.bytes; n++ {
+		var b []byte
+		if b = s.inc(e); b != nil && have != 0 && e > super.OldestMap {
 			msg.Incrementals[e] = b
-		} else if b := s.full(e); b != nil {
+		} else if b = s.full(e); b != nil {
 			msg.Maps[e] = b
+		} else if n == 0 && e < super.NewestMap {
+			e = super.NewestMap // there is a gap; the newest map tells all there is
+			continue
 		} else {
 			break
 		}
+		size += len(b)
 		e++
 	}
 	if len(msg.Maps)+len(msg.Incrementals) == 0 {

@@ -2,6 +2,7 @@ package osd
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"sepiola/entity"
@@ -25,14 +26,18 @@ func (d *Daemon) handleMaps(conn *msgr.Conn, msg *message.OSDMapMsg) {
 	case errors.Is(err, errGap):
 		d.wantMaps(msg.First())
 		return
+	case errors.Is(err, errMalformed):
+		conn.Fail(err.Error())
+		// What came cannot be built upon; a full map can.
+		d.mon.Subscribe("osdmap", 0, false)
+		return
 	case err != nil:
 		select {
 		case <-d.cfg.Store.Failed(): // watchStore says so
+		case <-d.stop:
 		default:
-			d.cfg.Logger.Error("maps refused", "from", conn.Peer().String(), "error", err)
+			d.cfg.Fatal(fmt.Errorf("maps cannot be kept: %w", err))
 		}
-		// What came cannot be built upon; a full map can.
-		d.mon.Subscribe("osdmap", 0, false)
 		return
 	}
 	if fromMon {
@@ -96,7 +101,7 @@ func (d *Daemon) forgetPeers(old, m *osdmap.Map) {
 			continue
 		}
 		d.nets.cluster.MarkDown(was)
-		d.hb.forget(d, osd)
+		d.hb.forget(osd)
 		d.peerMu.Lock()
 		delete(d.peerEpoch, osd)
 		d.peerMu.Unlock()
@@ -128,22 +133,25 @@ func (d *Daemon) becameActive(m *osdmap.Map) {
 	if err := d.maps.SetLife(m.Epoch, 0); err != nil {
 		d.cfg.Logger.Warn("superblock not written", "error", err)
 	}
-	d.setState(stateActive)
-	d.cfg.Logger.Info("marked up", "epoch", up)
-	d.asks.resend(d)
+	if d.move(stateBooting, stateActive) {
+		d.cfg.Logger.Info("marked up", "epoch", up)
+		d.asks.resend(d)
+	}
 }
 
 // wronglyDown answers a map in which we are down although we live: everybody has
 // forgotten our sessions, so we boot again.
 func (d *Daemon) wronglyDown(m *osdmap.Map) {
 	me := d.cfg.WhoAmI
-	d.cfg.Logger.Warn("the map says that we are down, wrongly; booting again", "epoch", m.Epoch)
 	if !m.Exists(me) {
 		d.cfg.Fatal(errors.New("this OSD was removed from the cluster"))
 		return
 	}
-	d.setState(statePreboot)
-	d.hb.reset(d)
+	if !d.move(stateActive, statePreboot) {
+		return // it takes its leave
+	}
+	d.cfg.Logger.Warn("the map says that we are down, wrongly; booting again", "epoch", m.Epoch)
+	d.hb.reset()
 	for osd := range m.MaxOSD {
 		if osd != me && m.IsUp(osd) {
 			d.nets.cluster.MarkDown(m.ClusterAddrsOf(osd))
@@ -174,13 +182,16 @@ func (d *Daemon) shareWithPeer(osd int32, conn *msgr.Conn) {
 	if !seen || known >= newest {
 		return // a peer we know nothing of follows the monitors as we do
 	}
-	if msg := d.maps.Message(d.fsid(), known, d.mapsPerMessage()); msg != nil {
+	if msg := d.maps.Message(d.fsid(), known, d.mapLimits()); msg != nil {
 		d.send(conn, msg)
 	}
 }
 
 // peerHas notes the epoch that a peer's message was sent in.
 func (d *Daemon) peerHas(osd int32, epoch uint32) {
+	if !d.current.Load().Exists(osd) {
+		return // whoever says so; the table is no longer than the map
+	}
 	d.peerMu.Lock()
 	d.peerEpoch[osd] = max(d.peerEpoch[osd], epoch)
 	d.peerMu.Unlock()
@@ -193,13 +204,17 @@ func (d *Daemon) shareWithClient(s *session, epoch uint32) {
 	if known >= newest {
 		return
 	}
-	if msg := d.maps.Message(d.fsid(), known, d.mapsPerMessage()); msg != nil {
+	if msg := d.maps.Message(d.fsid(), known, d.mapLimits()); msg != nil {
 		s.knows(msg.Last())
 		d.send(s.conn, msg)
 	}
 }
 
-func (d *Daemon) mapsPerMessage() int { return int(d.cfg.Options.Int("osd_map_message_max")) }
+// mapLimits bound a message of maps.
+func (d *Daemon) mapLimits() mapLimits {
+	o := d.cfg.Options
+	return mapLimits{maps: int(o.Int("osd_map_message_max")), bytes: int(o.Int("osd_map_message_max_bytes"))}
+}
 
 // send encodes and sends; a session that is gone takes its messages along.
 func (d *Daemon) send(conn *msgr.Conn, b message.Body) {
@@ -218,9 +233,10 @@ func (d *Daemon) tick() {
 		case <-d.stop:
 			return
 		case now := <-t.C:
-			d.hb.tick(d, now)
-			d.reportTick(now)
 			d.bootTick(now)
+			d.asks.remind(d, now)
+			d.sweepPeers()
+			d.reportTick(now)
 		}
 	}
 }

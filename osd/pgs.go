@@ -3,7 +3,6 @@ package osd
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"sepiola/message"
 	"sepiola/object"
@@ -54,9 +53,9 @@ func (d *Daemon) createPGs(msg *message.OSDPGCreate2) {
 func (s *shard) createFor(id object.SPGID, epoch uint32, info pg.CreateInfo) {
 	if epoch > s.cur.Epoch {
 		s.d.wantMaps(epoch)
-		time.AfterFunc(createRetry, func() {
-			s.queue.push(classPeer, work{call: func(s *shard) { s.createFor(id, epoch, info) }})
-		})
+		// Without room the monitors' next word will do: they repeat themselves until the
+		// PG is there.
+		s.keepEarly(work{call: func(s *shard) { s.createFor(id, epoch, info) }})
 		return
 	}
 	_, _, _, primary := s.cur.PGToUpActing(id.PGID)
@@ -76,9 +75,6 @@ func (s *shard) createFor(id object.SPGID, epoch uint32, info pg.CreateInfo) {
 	}
 	s.create(id, m, info)
 }
-
-// createRetry is the wait for a map that a create message is ahead of.
-const createRetry = 100 * time.Millisecond
 
 // failed ends the daemon when the store refused a transaction.
 func (d *Daemon) failed(id object.SPGID, err error) {

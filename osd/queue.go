@@ -118,6 +118,9 @@ func (q *queue) len() int {
 	return n
 }
 
+// ringIdleMax is the length up to which an empty ring keeps its memory.
+const ringIdleMax = 1024
+
 // ring is a first-in-first-out list that reuses its memory.
 type ring struct {
 	buf     []work
@@ -144,5 +147,8 @@ func (r *ring) pop() (work, bool) {
 	r.buf[r.head] = work{}
 	r.head = (r.head + 1) % len(r.buf)
 	r.n--
+	if r.n == 0 && len(r.buf) > ringIdleMax {
+		r.buf, r.head = nil, 0
+	}
 	return w, true
 }

@@ -146,11 +146,17 @@ func (d *Daemon) report(now time.Time) {
 	if !due {
 		return
 	}
+	if _, queued := conn.Queued(); queued > reportQueueMax {
+		return // the manager does not read; the next report says all that this one would
+	}
 	msg := &message.PGStats{TID: tid, FSID: d.fsid(), PGs: d.pgStats(), Epoch: d.current.Load().Epoch, OSD: d.osdStat(tid)}
 	msg.OSD.NumPGs = uint32(d.countPGs())
 	d.send(conn, msg)
 	d.send(conn, &message.MgrReport{DaemonName: strconv.Itoa(int(d.cfg.WhoAmI)), Packed: noCounters})
 }
+
+// reportQueueMax bounds what is kept for a manager that does not read, in bytes.
+const reportQueueMax = 16 << 20
 
 // noCounters is an empty list of performance counters: an envelope with nothing in
 // it (MgrClient::_send_report). The manager decodes it in any case.

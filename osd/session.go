@@ -3,8 +3,10 @@ package osd
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
+	"weak"
 
 	"sepiola/entity"
 	"sepiola/message"
@@ -17,34 +19,34 @@ type session struct {
 
 	mu       sync.Mutex
 	mapEpoch uint32 // newest map the client is known to have
-	ops      map[uint64]*trackedOp
+	// ops are the operations under way by their number, oldest first. One is there more
+	// than once if the client has sent it again meanwhile.
+	ops map[uint64][]*trackedOp
 }
 
 func newSession(conn *msgr.Conn) *session {
-	return &session{conn: conn, ops: map[uint64]*trackedOp{}}
+	return &session{conn: conn, ops: map[uint64][]*trackedOp{}}
 }
 
 // trackedOp is a client's operation on its way, for dump_ops_in_flight, and the
 // holder of its message's share of the throttles.
 type trackedOp struct {
+	op      weak.Pointer[message.OSDOp]
 	msg     *msgr.Message
 	desc    func() string
 	arrived time.Time
 }
 
 // begin notes an operation. Its message keeps its share of the throttles until the
-// reply, or until nobody refers to the operation any more: a PG drops silently
-// what another OSD must answer.
+// operation is answered ([session.finish]) or given up ([session.dropped]), or until
+// nobody refers to it any more, which should not come first but must not be the end
+// of all service if it does.
 func (s *session) begin(op *message.OSDOp, m *msgr.Message, now time.Time) {
 	m.Hold()
-	t := &trackedOp{msg: m, arrived: now, desc: describe(s.conn.Peer(), op)}
+	t := &trackedOp{op: weak.Make(op), msg: m, arrived: now, desc: describe(s.conn.Peer(), op)}
 	s.mu.Lock()
-	old := s.ops[op.TID]
-	s.ops[op.TID] = t
+	s.ops[op.TID] = append(s.ops[op.TID], t)
 	s.mu.Unlock()
-	if old != nil {
-		old.msg.Release()
-	}
 	tid := op.TID
 	runtime.AddCleanup(op, func(t *trackedOp) { s.forget(tid, t) }, t)
 }
@@ -62,11 +64,13 @@ func describe(peer entity.Name, op *message.OSDOp) func() string {
 	}
 }
 
-// finish forgets an operation that was answered.
+// finish forgets an operation that was answered: the oldest of that number.
 func (s *session) finish(tid uint64) (t *trackedOp) {
 	s.mu.Lock()
-	t = s.ops[tid]
-	delete(s.ops, tid)
+	if list := s.ops[tid]; len(list) > 0 {
+		t = list[0]
+		s.set(tid, list[1:])
+	}
 	s.mu.Unlock()
 	if t != nil {
 		t.msg.Release()
@@ -74,10 +78,33 @@ func (s *session) finish(tid uint64) (t *trackedOp) {
 	return t
 }
 
+// set replaces the operations of a number. mu is held.
+func (s *session) set(tid uint64, list []*trackedOp) {
+	if s.ops[tid] = list; len(list) == 0 {
+		delete(s.ops, tid)
+	}
+}
+
+// dropped forgets an operation that will not be answered.
+func (s *session) dropped(op *message.OSDOp) {
+	which := weak.Make(op)
+	s.mu.Lock()
+	list := s.ops[op.TID]
+	i := slices.IndexFunc(list, func(t *trackedOp) bool { return t.op == which })
+	var t *trackedOp
+	if i >= 0 {
+		t = list[i]
+	}
+	s.mu.Unlock()
+	if t != nil {
+		s.forget(op.TID, t)
+	}
+}
+
 func (s *session) forget(tid uint64, t *trackedOp) {
 	s.mu.Lock()
-	if s.ops[tid] == t {
-		delete(s.ops, tid)
+	if i := slices.Index(s.ops[tid], t); i >= 0 {
+		s.set(tid, slices.Delete(s.ops[tid], i, i+1))
 	}
 	s.mu.Unlock()
 	t.msg.Release()
@@ -87,10 +114,12 @@ func (s *session) forget(tid uint64, t *trackedOp) {
 func (s *session) drop() {
 	s.mu.Lock()
 	ops := s.ops
-	s.ops = map[uint64]*trackedOp{}
+	s.ops = map[uint64][]*trackedOp{}
 	s.mu.Unlock()
-	for _, t := range ops {
-		t.msg.Release()
+	for _, list := range ops {
+		for _, t := range list {
+			t.msg.Release()
+		}
 	}
 }
 
@@ -108,8 +137,8 @@ func (s *session) inFlight() []*trackedOp {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]*trackedOp, 0, len(s.ops))
-	for _, t := range s.ops {
-		out = append(out, t)
+	for _, list := range s.ops {
+		out = append(out, list...)
 	}
 	return out
 }

@@ -25,7 +25,7 @@ type shard struct {
 	cur   *osdmap.Map // the map its PGs have got to
 	pgs   map[object.SPGID]*slot
 	fx    pg.Effects
-	early []work // messages of a later epoch, for PGs that are not here
+	early []work // what is of a later epoch, for PGs that are not here
 	// waiting holds what clients want of PGs that are ours and not made yet.
 	waiting map[object.SPGID][]work
 
@@ -64,11 +64,15 @@ func (s *shard) run() {
 			s.stopTimers()
 			return
 		}
-		if w.call != nil {
-			w.call(s)
-		} else {
-			s.take(w)
-		}
+		s.run1(w)
+	}
+}
+
+func (s *shard) run1(w work) {
+	if w.call != nil {
+		w.call(s)
+	} else {
+		s.take(w)
 	}
 }
 
@@ -99,25 +103,28 @@ func (s *shard) absent(w work) (kept bool) {
 	case pg.ClientOp:
 		// Whoever is aimed at another OSD gets maps, not an answer.
 		_, _, _, primary := s.cur.PGToUpActing(w.pgid.PGID)
-		if primary != s.d.cfg.WhoAmI && ev.Op.Epoch <= s.cur.Epoch {
-			return false
-		}
-		if len(s.waiting[w.pgid]) >= waitingMax {
+		if primary != s.d.cfg.WhoAmI && ev.Op.Epoch <= s.cur.Epoch || len(s.waiting[w.pgid]) >= waitingMax {
+			s.dropped(ev.From, ev.Op)
 			return false
 		}
 		s.waiting[w.pgid] = append(s.waiting[w.pgid], w)
 		return true
 	case pg.PeerMessage:
 		if epochOf(ev.Msg) > s.cur.Epoch {
-			if len(s.early) >= earlyMax {
-				return false
-			}
-			s.early = append(s.early, w)
-			return true
+			return s.keepEarly(w)
 		}
 		s.absentPeer(ev.From, w.pgid, ev.Msg)
 	}
 	return false
+}
+
+// keepEarly keeps work until the next map, and reports whether there was room.
+func (s *shard) keepEarly(w work) bool {
+	if len(s.early) >= earlyMax {
+		return false
+	}
+	s.early = append(s.early, w)
+	return true
 }
 
 // epochOf returns the epoch of the map that a peer's message was sent in.
@@ -184,17 +191,31 @@ func (s *shard) adopt(p *pg.PG) *slot {
 
 // catchUp takes a PG from the map it was made of to the current one.
 func (s *shard) catchUp(sl *slot) error {
-	for e := sl.pg.Epoch(); e <= s.cur.Epoch; e++ {
+	for e := sl.pg.Epoch(); e <= s.cur.Epoch && !sl.pg.IsRemoved(); e++ {
 		m := s.d.maps.Get(e)
-		if m == nil {
-			return fmt.Errorf("OSD map %d is not kept any more; remove this copy with ceph-objectstore-tool's export and remove", e)
-		}
-		s.drive(sl, pg.NewMap{Map: m, More: e < s.cur.Epoch})
-		if sl.pg.IsRemoved() {
-			break
+		switch {
+		case m != nil:
+			s.drive(sl, pg.NewMap{Map: m, More: e < s.cur.Epoch})
+		case e == s.cur.Epoch:
+			return fmt.Errorf("OSD map %d cannot be read", e)
+		default:
+			// The monitors had trimmed it before it came here; the PG went over the
+			// same gap, or would have (OSD::advance_pg).
 		}
 	}
+	s.noteOldest()
 	return nil
+}
+
+// noteOldest brings up to date which maps the PGs still need.
+func (s *shard) noteOldest() {
+	var oldest uint32
+	for _, sl := range s.pgs {
+		if e := sl.pg.SavedEpoch(); !sl.pg.IsRemoved() && (oldest == 0 || e < oldest) {
+			oldest = e
+		}
+	}
+	s.oldestEpoch.Store(oldest)
 }
 
 // replay takes what has waited for a PG.
@@ -264,22 +285,14 @@ func (s *shard) ids() []object.SPGID {
 // advance sends all PGs on to the next map.
 func (s *shard) advance(m *osdmap.Map, more bool) {
 	s.cur = m
-	oldest := m.Epoch
 	for _, id := range s.ids() {
-		sl := s.pgs[id]
-		s.drive(sl, pg.NewMap{Map: m, More: more})
-		if !sl.pg.IsRemoved() {
-			oldest = min(oldest, sl.pg.SavedEpoch())
-		}
+		s.drive(s.pgs[id], pg.NewMap{Map: m, More: more})
 	}
-	if len(s.pgs) == 0 {
-		oldest = 0
-	}
-	s.oldestEpoch.Store(oldest)
+	s.noteOldest()
 	early := s.early
 	s.early = nil
 	for _, w := range early {
-		s.take(w)
+		s.run1(w)
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(s.waiting), func(a, b object.SPGID) int { return a.PGID.Compare(b.PGID) }) {
 		s.replay(id) // what is still to wait is kept anew
@@ -292,9 +305,19 @@ func (s *shard) sessionReset(sess *session) {
 		s.drive(s.pgs[id], pg.SessionReset{Session: sess})
 	}
 	for id, list := range s.waiting {
-		s.waiting[id] = slices.DeleteFunc(list, func(w work) bool {
+		list = slices.DeleteFunc(list, func(w work) bool {
 			op, ok := w.ev.(pg.ClientOp)
 			return ok && op.From == pg.Session(sess)
 		})
+		if s.waiting[id] = list; len(list) == 0 {
+			delete(s.waiting, id)
+		}
+	}
+}
+
+// dropped gives back what an operation held that nobody here will answer.
+func (s *shard) dropped(to pg.Session, op *message.OSDOp) {
+	if sess, ok := to.(*session); ok {
+		sess.dropped(op)
 	}
 }
