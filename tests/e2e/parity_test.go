@@ -1,0 +1,409 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"sepiola/internal/clustertest"
+)
+
+// setup are commands that change something, each run by a ceph program of its own:
+// a pool with what a pool can have, options, keys, flags.
+var setup = []string{
+	"osd pool create e2e 8 8",
+	"osd pool create e2e",
+	"osd pool set e2e size 2",
+	"osd pool set e2e min_size 1",
+	"osd pool set e2e nodelete true",
+	"osd pool rm e2e e2e --yes-i-really-really-mean-it",
+	"osd pool set e2e nodelete false",
+	"osd pool set e2e noscrub 1",
+	"osd pool set e2e recovery_priority 3",
+	"osd pool set-quota e2e max_objects 10",
+	"osd pool application enable e2e rados",
+	"osd pool application enable e2e rados",
+	"config set osd.0 osd_max_backfills 3",
+	"config set global debug_osd 2/5",
+	"config set mon mon_allow_pool_delete true",
+	"config-key set a/b c",
+	"osd out 0",
+	"osd in 0",
+	"osd in 0",
+	"osd set noout",
+}
+
+// probes are commands that ask. They run plainly and in both forms of JSON; all
+// of a form in one ceph program, which reads them from its standard input.
+var probes = []string{
+	"status",
+	"health",
+	"health detail",
+	"mon stat",
+	"mon dump",
+	"mon metadata",
+	"mon versions",
+	"mgr stat",
+	"mgr dump",
+	"osd stat",
+	"osd dump",
+	"osd tree",
+	"osd ls",
+	"osd df",
+	"osd df tree",
+	"osd perf",
+	"osd getmaxosd",
+	"osd find 0",
+	"osd metadata 0",
+	"osd info 0",
+	"osd info",
+	"osd versions",
+	"osd utilization",
+	"osd blocklist ls",
+	"osd pool ls",
+	"osd pool ls detail",
+	"osd lspools",
+	"osd pool get e2e size",
+	"osd pool get e2e all",
+	"osd pool get e2e pg_num",
+	"osd pool get e2e min_size",
+	"osd pool get e2e crush_rule",
+	"osd pool get e2e nodelete",
+	"osd pool get e2e recovery_priority",
+	"osd pool get-quota e2e",
+	"osd pool application get e2e",
+	"osd pool application get",
+	"osd pool stats",
+	"osd pool stats e2e",
+	"osd map data someobject",
+	"osd map data someobject ns",
+	"pg stat",
+	"pg dump pgs_brief",
+	"pg dump",
+	"pg dump pools",
+	"pg dump osds",
+	"pg dump sum",
+	"pg ls",
+	"pg ls-by-pool data",
+	"pg ls-by-primary 0",
+	"pg ls-by-osd 0",
+	"pg map 2.0",
+	"df",
+	"df detail",
+	"versions",
+	"version",
+	"fsid",
+	"features",
+	"quorum_status",
+	"time-sync-status",
+	"config get osd.0 osd_max_backfills",
+	"config get osd.0 debug_osd",
+	"config get osd.0",
+	"config dump",
+	"config help osd_max_backfills",
+	"config-key get a/b",
+	"config-key ls",
+	"config-key dump",
+	"config-key exists a/b",
+	"osd crush rule ls",
+	"osd crush rule dump",
+	"osd crush rule dump replicated_rule",
+	"osd crush dump",
+	"osd crush tree",
+	"osd crush tree --show-shadow",
+	"osd crush class ls",
+	"osd crush class ls-osd hdd",
+	"osd crush get-device-class 0",
+	"osd crush ls default",
+	"osd crush show-tunables",
+	"osd erasure-code-profile ls",
+	"osd erasure-code-profile get default",
+	"osd tree up",
+	"osd tree down",
+	"osd ls-tree default",
+	"osd count-metadata osd_objectstore",
+	"node ls",
+	"log last 1",
+}
+
+// after are commands after the probes, each run by a program of its own: forms
+// that the one program does not take, and the setup undone.
+var after = []string{
+	"-s",
+	"-s -f json",
+	"--status --format json-pretty",
+	"health -f json",
+	"osd pool ls -f json",
+	"osd pool rename e2e e2f",
+	"osd pool rm e2f e2f --yes-i-really-really-mean-it",
+	"osd pool rm e2f e2f --yes-i-really-really-mean-it",
+	"tell osd.0 version",
+	"tell osd.0 version -f json",
+	"tell osd.* version",
+	"tell mon.a version",
+	"tell mon.a mon_status",
+	"tell osd.0 status",
+	"config rm osd.0 osd_max_backfills",
+	"config rm global debug_osd",
+	"config rm mon mon_allow_pool_delete",
+	"config get osd.0 osd_max_backfills",
+	"config dump",
+	"config-key exists a/c",
+	"config-key rm a/b",
+	"osd unset noout",
+	"osd unset noout",
+}
+
+// mistakes are commands that fail: with the same exit status and words.
+var mistakes = []string{
+	"nosuchcommand",
+	"osd nosuchcommand",
+	"osd pool rm data",
+	"osd pool rm data data",
+	"osd pool rm data other --yes-i-really-really-mean-it",
+	"osd pool rm nosuch nosuch --yes-i-really-really-mean-it",
+	"osd pool create data",
+	"osd pool create bad 0",
+	"osd pool create bad x",
+	"osd pool create bad 8 16",
+	"osd pool create bad 70000",
+	"osd pool create bad 8 8 nosuchtype",
+	"osd pool create bad 8 8 replicated nosuchrule",
+	"osd pool create",
+	"osd pool get nosuch size",
+	"osd pool get data nosuchvar",
+	"osd pool get data erasure_code_profile",
+	"osd pool get data hit_set_type",
+	"osd pool set nosuch size 2",
+	"osd pool set data size 0",
+	"osd pool set data size 11",
+	"osd pool set data size 1",
+	"osd pool set data size x",
+	"osd pool set data min_size 0",
+	"osd pool set data min_size 4",
+	"osd pool set data pg_num 0",
+	"osd pool set data crush_rule nosuch",
+	"osd pool set data nodelete maybe",
+	"osd pool set data nosuchvar 1",
+	"osd pool rename nosuch other",
+	"osd pool rename data",
+	"osd pool stats nosuch",
+	"osd pool get-quota nosuch",
+	"osd pool set-quota data max_objects x",
+	"osd pool application enable data second",
+	"osd pool application enable nosuch rados",
+	"osd map nosuch obj",
+	"osd map data",
+	"osd find 99",
+	"osd metadata 99",
+	"osd out 99",
+	"osd out x",
+	"osd down 99",
+	"osd rm 0",
+	"osd getmap 99999",
+	"osd dump 99999",
+	"osd crush rule dump nosuch",
+	"osd erasure-code-profile get nosuch",
+	"osd set nosuchflag",
+	"mon dump 99",
+	"pg map 99.0",
+	"pg map x",
+	"pg map 1.ffff",
+	"pg ls-by-pool nosuch",
+	"config get osd.0 nosuchoption",
+	"config set osd.0 nosuchoption 1",
+	"config set osd.0 osd_max_backfills x",
+	"config set osd.0 osd_max_backfills",
+	"config set nosuch.0 osd_max_backfills 1",
+	"config get nosuch.0",
+	"config help nosuchoption",
+	"config-key get nosuch",
+	"config-key rm nosuch",
+	"tell osd.99 version",
+	"tell osd.0 nosuchcommand",
+	"tell mon.z version",
+	"tell mon.a nosuchcommand",
+	"tell x.1 version",
+	"health nosuch",
+	"df nosuch",
+	"-f nosuch df",
+}
+
+// outcome is what a command did on one cluster.
+type outcome struct {
+	cmd    string
+	format string
+	clustertest.Result
+}
+
+// play runs the commands on a cluster, each in a program of its own.
+func play(c target, cmds []string) []outcome {
+	var out []outcome
+	for _, cmd := range cmds {
+		o := outcome{cmd: cmd, Result: c.ceph(strings.Fields(cmd)...)}
+		if strings.Contains(cmd, "json") {
+			o.format = "json"
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// mark is a command whose answer separates those of others.
+const (
+	markKey   = "e2e/mark"
+	markValue = "== e2e mark =="
+)
+
+// ask runs the commands on a cluster in one program. An exit status is not to be
+// had; the program says "Error" and its name.
+func ask(c target, cmds []string, format string) ([]outcome, error) {
+	if r := c.ceph("config-key", "set", markKey, markValue); r.Code != 0 {
+		return nil, fmt.Errorf("config-key set: %s", r.Stderr)
+	}
+	var in strings.Builder
+	for _, cmd := range cmds {
+		fmt.Fprintf(&in, "%s\nconfig-key get %[2]s\nconfig-key exists %[2]s\n", cmd, markKey)
+	}
+	r := c.tool("ceph", in.String(), "-f", format)
+	if r := c.ceph("config-key", "rm", markKey); r.Code != 0 {
+		return nil, fmt.Errorf("config-key rm: %s", r.Stderr)
+	}
+	outs := strings.Split(r.Stdout, markValue+"\n")
+	errs := strings.Split(r.Stderr, "key '"+markKey+"' exists\n")
+	if len(outs) != len(cmds)+1 || len(errs) != len(cmds)+1 {
+		return nil, fmt.Errorf("%d answers and %d messages to %d commands, exit status %d:\n%s", len(outs)-1, len(errs)-1, len(cmds), r.Code, r.Stderr)
+	}
+	var out []outcome
+	for i, cmd := range cmds {
+		o := outcome{cmd: cmd, format: format, Result: clustertest.Result{Stdout: outs[i], Stderr: errs[i]}}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// onBoth does something on both clusters at the same time.
+func onBoth(t *testing.T, do func(target) []outcome) (us, them []outcome) {
+	t.Helper()
+	sepiola, ceph := ours(t), ref(t)
+	var wg sync.WaitGroup
+	wg.Go(func() { us = do(sepiola) })
+	wg.Go(func() { them = do(ceph) })
+	wg.Wait()
+	if len(us) != len(them) {
+		t.Fatalf("%d answers, from Ceph %d", len(us), len(them))
+	}
+	return us, them
+}
+
+// The ceph program prints against Sepiola what it prints against Ceph: the same
+// plain text but for numbers and identities, the same JSON members of the same
+// types in the same order, the same exit status and messages.
+func TestCephPrintsTheSame(t *testing.T) {
+	us, them := onBoth(t, func(c target) []outcome {
+		out := play(c, setup)
+		awaitClean(t, c)
+		for _, format := range []string{"plain", "json", "json-pretty"} {
+			answers, err := ask(c, probes, format)
+			if err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			out = append(out, answers...)
+		}
+		return append(out, play(c, after)...)
+	})
+	for i := range us {
+		compare(t, "ceph", us[i], them[i])
+	}
+}
+
+// Mistakes get Ceph's exit status and words.
+func TestCephRefusesTheSame(t *testing.T) {
+	us, them := onBoth(t, func(c target) []outcome { return play(c, mistakes) })
+	for i := range us {
+		compare(t, "ceph", us[i], them[i])
+	}
+}
+
+func compare(t *testing.T, prog string, us, them outcome) {
+	t.Helper()
+	name := us.cmd
+	if us.format != "" {
+		name += " (" + us.format + ")"
+	}
+	if us.Code != them.Code {
+		t.Errorf("%s %s: exit status %d, in Ceph %d\n%s%s---\n%s%s", prog, name, us.Code, them.Code, us.Stdout, us.Stderr, them.Stdout, them.Stderr)
+		return
+	}
+	var diffs []string
+	if strings.HasPrefix(us.format, "json") && isJSON(them.Stdout) {
+		diffs = compareJSON(us, them)
+	} else {
+		diffs = lineDiff(us.Stdout, them.Stdout)
+	}
+	diffs = append(diffs, lineDiff(us.Stderr, them.Stderr)...)
+	var unexplained []string
+	for _, d := range diffs {
+		if !explained(us.cmd, d) {
+			unexplained = append(unexplained, d)
+		}
+	}
+	if len(unexplained) > 0 {
+		t.Errorf("%s %s:\n%s", prog, name, strings.Join(unexplained, "\n"))
+	}
+}
+
+func isJSON(s string) bool {
+	s = strings.TrimSpace(s)
+	return strings.HasPrefix(s, "{") || strings.HasPrefix(s, "[")
+}
+
+func compareJSON(us, them outcome) []string {
+	w, err := parseJSON(them.Stdout)
+	if err != nil { // some of Ceph's answers are none
+		return lineDiff(us.Stdout, them.Stdout)
+	}
+	g, err := parseJSON(us.Stdout)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	diffs := shapeDiff("$", g, w)
+	if g, w := layoutOf(us.Stdout), layoutOf(them.Stdout); g != w {
+		diffs = append(diffs, "line breaks: "+g+", in Ceph "+w)
+	}
+	return diffs
+}
+
+// layoutOf is the white space before and after a JSON answer, and whether it is
+// broken into lines.
+func layoutOf(s string) string {
+	body := strings.TrimSpace(s)
+	before, after, _ := strings.Cut(s, body)
+	return strings.ReplaceAll(before+"{"+map[bool]string{true: "..."}[strings.Contains(body, "\n")]+"}"+after, "\n", "\\n")
+}
+
+// lineDiff compares two texts line by line after normal. Lines that only got has
+// begin with "+", lines that only want has with "-".
+func lineDiff(got, want string) []string {
+	g, w := strings.Split(normal(got), "\n"), strings.Split(normal(want), "\n")
+	if slices.Equal(g, w) {
+		return nil
+	}
+	var out []string
+	for _, l := range g {
+		if !slices.Contains(w, l) && !slices.Contains(out, "+"+l) {
+			out = append(out, "+"+l)
+		}
+	}
+	for _, l := range w {
+		if !slices.Contains(g, l) && !slices.Contains(out, "-"+l) {
+			out = append(out, "-"+l)
+		}
+	}
+	if out == nil {
+		out = append(out, fmt.Sprintf("the same lines in another order or number: %q, in Ceph %q", g, w))
+	}
+	return out
+}
