@@ -246,12 +246,6 @@ func (s *Store) part(t *txn) {
 // finish forgets a transaction that is applied.
 func (s *Store) finish(t *txn) {
 	t.settled.Store(true)
-	for _, o := range t.objects {
-		o.mu.Lock()
-		o.settle(t, false)
-		o.pins--
-		o.mu.Unlock()
-	}
 	for _, m := range t.index {
 		m.c.mu.Lock()
 		if e := m.c.entry(m.gid); e.txns > 1 {
@@ -260,6 +254,13 @@ func (s *Store) finish(t *txn) {
 			m.c.index.Delete(e)
 		}
 		m.c.mu.Unlock()
+	}
+	// Only now: as long as its index entry counts, an object must stay in memory.
+	for _, o := range t.objects {
+		o.mu.Lock()
+		o.settle()
+		o.pins--
+		o.mu.Unlock()
 	}
 	for i := range t.files {
 		s.files.release(t.files[i].file)

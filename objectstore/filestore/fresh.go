@@ -38,7 +38,7 @@ func (s *Store) runFresh(t *txn) {
 	for i := range t.fresh {
 		if o := t.fresh[i].stage.o; o != nil {
 			o.mu.Lock()
-			o.settle(t, true)
+			o.settle()
 			o.mu.Unlock()
 		}
 		t.fresh[i].release(s.files)

@@ -318,9 +318,7 @@ func (r *resolver) commit() {
 		o.mu.Lock()
 		pins := o.pins
 		o.meta = st.m
-		// What was settled meanwhile is not pending any more.
-		o.pend = without(o.pend, func(p pendData) bool { return p.settled() })
-		o.omapP = without(o.omapP, func(p pendOmap) bool { return p.txn.settled.Load() })
+		o.settle() // what was applied meanwhile is not pending any more
 		o.pins = pins + 1
 		o.mu.Unlock()
 		t.objects = append(t.objects, o)

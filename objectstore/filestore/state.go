@@ -126,36 +126,24 @@ func putChunk(list []sumChunk, n uint32, sums []byte) []sumChunk {
 	return append(out, list[i:]...)
 }
 
-// settle forgets what t had pending on the object: it is in file and key-value
-// store now. With fresh, only t's fresh changes are.
-func (o *obj) settle(t *txn, fresh bool) {
-	gone := func(p pendData) bool { return p.txn == t && (!fresh || p.fresh || p.from != nil) }
-	o.pend = without(o.pend, gone)
-	if !fresh {
-		o.omapP = without(o.omapP, func(p pendOmap) bool { return p.txn == t })
-	}
+// settle forgets the oldest pending changes, as far as they are in file and key-value
+// store. One that is there already stays behind one that is not: transactions that
+// touch different files may be applied in another order than they were submitted, and
+// an older change laid over the file without the newer ones would bring back what they
+// replaced. Laid over the file again in order, changes that are there do no harm.
+func (o *obj) settle() {
+	o.pend = afterLeading(o.pend, (*pendData).settled)
+	o.omapP = afterLeading(o.omapP, func(p *pendOmap) bool { return p.txn.settled.Load() })
 }
 
-// without returns the list less what gone says, without changing the list's memory.
-func without[E any](list []E, gone func(E) bool) []E {
-	k := 0
-	for k < len(list) && gone(list[k]) {
-		k++
-	}
-	list = list[k:]
-	if !slices.ContainsFunc(list, gone) {
-		if len(list) == 0 {
-			return nil
-		}
-		return list
-	}
-	out := make([]E, 0, len(list))
-	for _, e := range list {
-		if !gone(e) {
-			out = append(out, e)
+// afterLeading returns the list from its first element that is not done.
+func afterLeading[E any](list []E, done func(*E) bool) []E {
+	for i := range list {
+		if !done(&list[i]) {
+			return list[i:]
 		}
 	}
-	return out
+	return nil
 }
 
 // txn is a transaction on its way.
