@@ -38,7 +38,7 @@ type Server struct {
 	mu       sync.Mutex
 	handlers map[string]entry
 	listener net.Listener
-	path     string
+	closing  chan struct{}
 	wg       sync.WaitGroup
 }
 
@@ -53,8 +53,10 @@ var ErrUnknown = errors.New("unknown command")
 // Limits of one exchange.
 const (
 	commandBytesMax   = 64 << 10
-	exchangeTimeout   = 30 * time.Second
-	connectionsAtOnce = 16
+	commandTimeout    = 5 * time.Second  // for the command to arrive
+	answerTimeout     = 30 * time.Second // for the answer to be read
+	connectionsAtOnce = 64
+	pathMax           = 107 // sun_path of unix(7), less its end
 )
 
 // New returns a server with the commands every daemon has: help, version and
@@ -142,14 +144,22 @@ func (s *Server) Listen(path string) error {
 		c.Close()
 		return fmt.Errorf("admin socket %s: another daemon answers there; stop it first or set \"admin socket\"", path)
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("admin socket: %w", err)
+	if len(path) > pathMax {
+		return fmt.Errorf("admin socket %s: a socket's path has at most %d bytes; set \"admin socket\" to a shorter one", path, pathMax)
+	}
+	if st, err := os.Lstat(path); err == nil {
+		if st.Mode().Type() != os.ModeSocket {
+			return fmt.Errorf("admin socket %s: there is something else of that name; remove it or set \"admin socket\"", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("admin socket: %w", err)
+		}
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return fmt.Errorf("admin socket: %w", err)
 	}
-	s.listener, s.path = l, path
+	s.listener, s.closing = l, make(chan struct{})
 	s.wg.Add(1)
 	go s.serve(l)
 	return nil
@@ -158,6 +168,7 @@ func (s *Server) Listen(path string) error {
 // Close stops answering and removes the socket.
 func (s *Server) Close() {
 	if s.listener != nil {
+		close(s.closing)
 		s.listener.Close() // also unlinks the path
 		s.wg.Wait()
 	}
@@ -176,7 +187,12 @@ func (s *Server) serve(l net.Listener) {
 			time.Sleep(100 * time.Millisecond) // out of descriptors, most likely
 			continue
 		}
-		slots <- struct{}{}
+		select {
+		case slots <- struct{}{}:
+		case <-s.closing:
+			c.Close()
+			return
+		}
 		go func() {
 			defer func() { <-slots }()
 			defer c.Close()
@@ -188,7 +204,7 @@ func (s *Server) serve(l net.Listener) {
 }
 
 func (s *Server) exchange(c net.Conn) error {
-	if err := c.SetDeadline(time.Now().Add(exchangeTimeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(commandTimeout)); err != nil {
 		return err
 	}
 	line, err := readCommand(c)
@@ -200,7 +216,7 @@ func (s *Server) exchange(c net.Conn) error {
 		answer = []byte("ERROR: " + err.Error() + "\n")
 	}
 	// The command may have taken its time; writing the answer gets its own.
-	if err := c.SetDeadline(time.Now().Add(exchangeTimeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return err
 	}
 	out := binary.BigEndian.AppendUint32(nil, uint32(len(answer)))

@@ -176,6 +176,7 @@ var clientOptions = []Option{
 	{Name: "rados_osd_op_timeout", Type: Secs, Default: "0", Desc: "seconds a client waits for an operation; 0 for ever"},
 	{Name: "client_mount_timeout", Type: Secs, Default: "300", Desc: "seconds a client waits for its first connection to a monitor"},
 	{Name: "mon_client_ping_interval", Type: Float, Default: "10", Min: 0.1, Max: 3600, Desc: "seconds between keepalives to the monitor"},
+	{Name: "mon_client_ping_timeout", Type: Float, Default: "30", Min: 0.1, Max: 3600, Desc: "seconds of a monitor's silence before another is tried"},
 	{Name: "mon_client_hunt_interval", Type: Float, Default: "3", Min: 0.1, Max: 3600, Desc: "seconds before another monitor is tried"},
 	{Name: "objecter_inflight_ops", Type: Uint, Default: "1024", Min: 1, Max: 1 << 20, Desc: "operations in flight before a client waits"},
 	{Name: "objecter_inflight_op_bytes", Type: Size, Default: "100M", Min: 1 << 20, Max: 1 << 40, Desc: "bytes in flight before a client waits"},

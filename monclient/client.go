@@ -28,8 +28,9 @@ type Config struct {
 	Hostname string
 	Logger   hclog.Logger
 	// HuntInterval is the time a monitor gets to answer before another is tried;
-	// PingInterval that between keepalives. 0 means Ceph's 3 s and 10 s.
-	HuntInterval, PingInterval time.Duration
+	// PingInterval that between keepalives, and PingTimeout the longest silence of a
+	// monitor that was asked for a sign of life. 0 means Ceph's 3 s, 10 s and 30 s.
+	HuntInterval, PingInterval, PingTimeout time.Duration
 
 	// OnSession is called when a session is established. It must not block.
 	OnSession func()
@@ -43,22 +44,27 @@ type Config struct {
 type Client struct {
 	cfg Config
 
-	mu      sync.Mutex
-	mons    []entity.AddrVec
-	order   []int // monitors still to try in this round
-	conn    *msgr.Conn
-	open    bool // conn has a session
-	closed  bool
-	monmap  *osdmap.MonMap
-	subs    map[string]message.SubscribeItem
-	calls   map[uint64]*call
-	lastTID uint64
-	waiting []message.Body // sent as soon as there is a session
-	config  chan struct{}  // closed when the first configuration came
-	gotConf bool
-	ready   chan struct{} // closed while there is a session
-	stop    chan struct{}
-	wg      sync.WaitGroup
+	mu     sync.Mutex
+	mons   []entity.AddrVec
+	order  []int // monitors still to try in this round
+	conn   *msgr.Conn
+	open   bool      // conn has a session
+	since  time.Time // the session was established
+	pinged bool      // a keepalive was sent in it
+	// stranger is set when conn turned out to be of another cluster.
+	stranger bool
+	closed   bool
+	monmap   *osdmap.MonMap
+	subs     map[string]message.SubscribeItem
+	calls    map[uint64]*call
+	lastTID  uint64
+	waiting  []message.Body // sent as soon as there is a session
+	config   chan struct{}  // closed when the first configuration came
+	gotConf  bool
+	ready    chan struct{} // closed while there is a session
+	hunting  chan struct{} // a token for each attempt, so that tick begins its wait anew
+	stop     chan struct{}
+	wg       sync.WaitGroup
 }
 
 // call is a request that waits for its answer.
@@ -81,17 +87,21 @@ func New(cfg Config) *Client {
 	if cfg.PingInterval == 0 {
 		cfg.PingInterval = 10 * time.Second
 	}
+	if cfg.PingTimeout == 0 {
+		cfg.PingTimeout = 30 * time.Second
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()
 	}
 	return &Client{
-		cfg:    cfg,
-		mons:   cfg.Mons,
-		subs:   map[string]message.SubscribeItem{},
-		calls:  map[uint64]*call{},
-		config: make(chan struct{}),
-		ready:  make(chan struct{}),
-		stop:   make(chan struct{}),
+		cfg:     cfg,
+		mons:    cfg.Mons,
+		subs:    map[string]message.SubscribeItem{},
+		calls:   map[uint64]*call{},
+		config:  make(chan struct{}),
+		ready:   make(chan struct{}),
+		hunting: make(chan struct{}, 1),
+		stop:    make(chan struct{}),
 	}
 }
 
@@ -145,6 +155,10 @@ func (c *Client) hunt() {
 	c.order = c.order[1:]
 	c.cfg.Logger.Debug("trying monitor", "addr", addrs.String())
 	c.conn = c.cfg.Messenger.Connect(addrs, entity.TypeMon)
+	select {
+	case c.hunting <- struct{}{}:
+	default:
+	}
 }
 
 func (c *Client) setOpen(open bool) {
@@ -153,6 +167,7 @@ func (c *Client) setOpen(open bool) {
 	}
 	c.open = open
 	if open {
+		c.since, c.pinged = time.Now(), false
 		close(c.ready)
 	} else {
 		c.ready = make(chan struct{})
@@ -173,16 +188,38 @@ func (c *Client) tick() {
 		select {
 		case <-c.stop:
 			return
-		case <-time.After(wait):
+		case <-c.hunting:
+			continue // the attempt gets its whole interval
+		case now := <-time.After(wait):
+			c.mu.Lock()
+			c.check(now)
+			c.mu.Unlock()
 		}
-		c.mu.Lock()
-		if !c.open {
-			c.hunt()
-		} else if c.conn != nil {
-			c.conn.Keepalive()
-		}
-		c.mu.Unlock()
 	}
+}
+
+// check gives up a monitor that does not answer, and asks one that did for a sign of
+// life (MonClient::tick). The caller holds mu.
+func (c *Client) check(now time.Time) {
+	switch {
+	case c.closed:
+	case !c.open:
+		c.hunt()
+	case c.pinged && now.Sub(c.lastSign()) > c.cfg.PingTimeout:
+		c.cfg.Logger.Debug("the monitor is silent; trying another", "addr", c.conn.PeerAddrs().String())
+		c.hunt()
+	default:
+		c.pinged = true
+		c.conn.Keepalive()
+	}
+}
+
+// lastSign is when the monitor last proved to be there. The caller holds mu.
+func (c *Client) lastSign() time.Time {
+	if ack := c.conn.LastKeepaliveAck(); ack.After(c.since) {
+		return ack
+	}
+	return c.since
 }
 
 // Connected tells the client of a session with a monitor that was established.
@@ -217,12 +254,18 @@ func (c *Client) Reset(conn *msgr.Conn) {
 	}
 	wasOpen := c.open
 	c.setOpen(false)
-	if wasOpen {
+	switch {
+	case c.stranger:
+		// It is of another cluster; asking it again at once would not change that.
+		c.stranger, c.conn = false, nil
+	case wasOpen:
 		c.cfg.Logger.Debug("lost the monitor", "addr", conn.PeerAddrs().String())
 		c.hunt()
+	case len(c.order) > 0:
+		c.hunt() // the others of this round
 	}
-	// A monitor that never answered gets its hunt interval: trying all of them
-	// at full speed helps nobody.
+	// When all have been tried, the hunt interval passes: trying them at full speed
+	// helps nobody.
 }
 
 // send hands a message to the session. The caller holds mu.

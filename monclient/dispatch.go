@@ -14,6 +14,15 @@ import (
 // Dispatch takes a message that is the client's business and reports whether it
 // was. The connection must be to a monitor.
 func (c *Client) Dispatch(conn *msgr.Conn, b message.Body) bool {
+	if !c.expects(b) {
+		return false
+	}
+	c.mu.Lock()
+	ours := conn == c.conn && !c.closed
+	c.mu.Unlock()
+	if !ours {
+		return true // from a session that is over, or from who is no monitor of ours
+	}
 	switch b := b.(type) {
 	case *message.MonMap:
 		c.handleMonMap(conn, b)
@@ -29,11 +38,19 @@ func (c *Client) Dispatch(conn *msgr.Conn, b message.Body) bool {
 		c.answer(b.TID, b)
 	case *message.PoolOpReply:
 		c.answer(b.TID, b)
-	case *message.MonSubscribeAck, *message.LogAck:
-	default:
-		return false
 	}
 	return true
+}
+
+// expects reports whether a message is the client's business.
+func (*Client) expects(b message.Body) bool {
+	switch b.(type) {
+	case *message.MonMap, *message.Config, *message.MonCommandAck, *message.MonGetVersionReply,
+		*message.StatfsReply, *message.GetPoolStatsReply, *message.PoolOpReply,
+		*message.MonSubscribeAck, *message.LogAck:
+		return true
+	}
+	return false
 }
 
 func (c *Client) handleMonMap(conn *msgr.Conn, b *message.MonMap) {
@@ -45,7 +62,10 @@ func (c *Client) handleMonMap(conn *msgr.Conn, b *message.MonMap) {
 	if !c.cfg.FSID.IsZero() && m.FSID != c.cfg.FSID {
 		c.cfg.Logger.Error("the monitor belongs to another cluster; check fsid and mon host",
 			"monitor", m.FSID.String(), "expected", c.cfg.FSID.String())
-		conn.Fail("wrong fsid")
+		c.mu.Lock()
+		c.stranger = conn == c.conn
+		c.mu.Unlock()
+		conn.Fail("a monitor map of another cluster")
 		return
 	}
 	c.mu.Lock()

@@ -134,6 +134,7 @@ func (d *Daemon) begin() error {
 		Hostname: host, Logger: d.cfg.MonLogger,
 		HuntInterval: d.cfg.Options.Duration("mon_client_hunt_interval"),
 		PingInterval: d.cfg.Options.Duration("mon_client_ping_interval"),
+		PingTimeout:  d.cfg.Options.Duration("mon_client_ping_timeout"),
 		OnSession:    d.monSession,
 		OnConfig:     d.monConfig,
 	})

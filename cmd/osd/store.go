@@ -12,6 +12,8 @@ import (
 	"sepiola/objectstore/memstore"
 	"sepiola/osd"
 	"sepiola/wire"
+
+	"golang.org/x/sys/unix"
 )
 
 // openStore returns the store that the configuration names, not mounted. Data that
@@ -46,6 +48,7 @@ func openStore(e *daemon.Env) (objectstore.Store, error) {
 type keptMemstore struct {
 	*memstore.Store
 	path string
+	held *os.File // keeps other processes out while it is open
 }
 
 // memstoreFile holds the identity of a memstore's OSD.
@@ -55,8 +58,13 @@ func (k *keptMemstore) Mkfs(id objectstore.Identity) error {
 	if err := os.MkdirAll(k.path, 0o755); err != nil {
 		return fmt.Errorf("making \"osd data\": %w", err)
 	}
-	if old, err := k.Identity(); err == nil && old != id {
+	switch old, err := k.Identity(); {
+	case err == nil && old == id:
+		return k.Store.Mkfs(id)
+	case err == nil:
 		return fmt.Errorf("%s belongs to osd.%d of cluster %v already; remove it or choose another \"osd data\"", k.path, old.WhoAmI, old.ClusterFSID)
+	case !errors.Is(err, os.ErrNotExist):
+		return err
 	}
 	en := wire.NewEncoder(64)
 	id.ClusterFSID.Encode(en)
@@ -72,7 +80,7 @@ func (k *keptMemstore) Identity() (objectstore.Identity, error) {
 	var id objectstore.Identity
 	b, err := os.ReadFile(filepath.Join(k.path, memstoreFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return id, fmt.Errorf("%s holds no OSD; make it with --mkfs: %w", k.path, err)
+		return id, fmt.Errorf("%s holds no OSD; make it with --mkfs: %w", k.path, os.ErrNotExist)
 	}
 	if err != nil {
 		return id, err
@@ -81,7 +89,10 @@ func (k *keptMemstore) Identity() (objectstore.Identity, error) {
 	copy(id.ClusterFSID[:], d.Raw(16))
 	copy(id.OSDFSID[:], d.Raw(16))
 	id.WhoAmI = d.I32()
-	return id, d.Err()
+	if err := d.Finish(); err != nil {
+		return id, fmt.Errorf("%s is damaged: %w; remove it and make the OSD anew with --mkfs", filepath.Join(k.path, memstoreFile), err)
+	}
+	return id, nil
 }
 
 // begin makes the store anew for this process.
@@ -89,6 +100,12 @@ func (k *keptMemstore) begin() error {
 	id, err := k.Identity()
 	if err != nil {
 		return err
+	}
+	if k.held, err = os.Open(filepath.Join(k.path, memstoreFile)); err != nil {
+		return err
+	}
+	if err := unix.Flock(int(k.held.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("%s: another process runs on this directory; stop it first: %w", k.path, objectstore.ErrInUse)
 	}
 	return osd.Mkfs(k, id)
 }
