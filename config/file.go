@@ -43,7 +43,7 @@ func (c *Config) Load(path string) error {
 func (c *Config) loadFile(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("reading configuration: %w", err)
+		return fmt.Errorf("reading the configuration: %w; name another file with -c", err)
 	}
 	defer f.Close()
 	sections, err := ParseFile(f)

@@ -69,11 +69,15 @@ func (o Option) number(v string) (n float64, err error) {
 	switch o.Type {
 	case Int:
 		var i int64
-		i, err = strconv.ParseInt(v, 10, 64)
+		if i, err = strconv.ParseInt(v, 10, 64); err != nil {
+			err = fmt.Errorf("%q is not an integer", v)
+		}
 		n = float64(i)
 	case Uint:
 		var u uint64
-		u, err = strconv.ParseUint(v, 10, 64)
+		if u, err = strconv.ParseUint(v, 10, 64); err != nil {
+			err = fmt.Errorf("%q is not an integer of 0 or more", v)
+		}
 		n = float64(u)
 	case Size:
 		var u uint64
@@ -81,7 +85,7 @@ func (o Option) number(v string) (n float64, err error) {
 		n = float64(u)
 	case Float:
 		n, err = strconv.ParseFloat(v, 64)
-		if err == nil && math.IsNaN(n) {
+		if err != nil || math.IsNaN(n) {
 			err = fmt.Errorf("%q is not a number", v)
 		}
 	case Bool:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ type Monitor struct {
 	// since is when this monitor began to lead.
 	since    time.Time
 	started  time.Time
+	running  bool // the node was started
 	maps     mapCache
 	daemons  map[entity.Name]*daemonReport
 	shutdown bool
@@ -56,7 +58,12 @@ const (
 	metaFSID   = "fsid"
 	metaName   = "name"
 	metaMonMap = "monmap"
+	// metaVersion is the version of the on-disk form, in decimal; absent means 1.
+	metaVersion = "version"
 )
+
+// diskVersion is the version of the on-disk form that this program writes.
+const diskVersion = 1
 
 // Mkfs makes the data directory of a monitor. It refuses a directory that holds
 // one already.
@@ -75,7 +82,8 @@ func Mkfs(dir string, o MkfsOptions) error {
 	if err != nil {
 		return err
 	}
-	err = disk.SetMeta(map[string][]byte{metaFSID: o.FSID[:], metaName: []byte(o.Name), metaMonMap: mm.Encode()})
+	err = disk.SetMeta(map[string][]byte{metaFSID: o.FSID[:], metaName: []byte(o.Name), metaMonMap: mm.Encode(),
+		metaVersion: []byte(strconv.Itoa(diskVersion))})
 	if cerr := disk.Close(); err == nil {
 		err = cerr
 	}
@@ -140,9 +148,15 @@ func (m *Monitor) open() error {
 	if err != nil {
 		return err
 	}
+	version, err := m.disk.Meta(metaVersion)
+	if err != nil {
+		return err
+	}
 	var have entity.UUID
 	copy(have[:], fsid)
 	switch {
+	case tooNew(version):
+		return fmt.Errorf("%s is of version %s and this program knows up to %d: run the newer program that wrote it", m.cfg.DataDir, version, diskVersion)
 	case len(fsid) != len(have):
 		return fmt.Errorf("%s holds no finished monitor: remove it and make one with --mkfs", m.cfg.DataDir)
 	case !m.cfg.FSID.IsZero() && have != m.cfg.FSID:
@@ -171,6 +185,12 @@ func (m *Monitor) open() error {
 		m.machine.State.MonMap = mm // until the first state is agreed on
 	}
 	return nil
+}
+
+// tooNew reports whether this program cannot read data of that version.
+func tooNew(version []byte) bool {
+	n, err := strconv.Atoi(string(version))
+	return len(version) != 0 && (err != nil || n > diskVersion)
 }
 
 // nodeID is the raft id of the monitor of a rank; raft reserves 0.
@@ -202,6 +222,7 @@ func (m *Monitor) Start() error {
 		return err
 	}
 	m.node.Start()
+	m.running = true
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if err := m.prepare(ctx); err != nil {
@@ -331,7 +352,7 @@ func (m *Monitor) Shutdown() {
 	if m.mgrMsr != nil {
 		m.mgrMsr.Shutdown()
 	}
-	if !m.started.IsZero() {
+	if m.running {
 		m.node.Stop()
 	}
 	if err := m.disk.Close(); err != nil {

@@ -97,16 +97,22 @@ func submitWait(store objectstore.Store, tx *objectstore.Transaction) error {
 	}
 }
 
+// damagedAdvice is what an operator can do about a superblock that cannot be read.
+const damagedAdvice = "the data is damaged: make the OSD anew with --mkfs and let the cluster fill it"
+
 // openMaps reads the superblock.
 func openMaps(store objectstore.Store, cacheMax int) (*mapStore, error) {
 	b, err := store.Read(objectstore.Meta, metaObject(superObject), 0, 0)
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return nil, fmt.Errorf("reading the superblock: %w; make the OSD with --mkfs", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the superblock: %w; was the OSD made with --mkfs?", err)
+		return nil, fmt.Errorf("reading the superblock: %w; %s", err, damagedAdvice)
 	}
 	d := wire.NewDecoder(b.Flat())
 	super := message.DecodeOSDSuperblock(d)
 	if err := d.Err(); err != nil {
-		return nil, fmt.Errorf("superblock: %w", err)
+		return nil, fmt.Errorf("superblock: %w; %s", err, damagedAdvice)
 	}
 	for n, name := range super.Compat.Incompat {
 		if _, ok := incompat[n]; !ok {

@@ -30,7 +30,7 @@ func main() {
 func identity(c *config.Config) (objectstore.Identity, error) {
 	n, err := strconv.ParseInt(c.ID, 10, 32)
 	if err != nil || n < 0 {
-		return objectstore.Identity{}, fmt.Errorf("%q is not an OSD's number", c.ID)
+		return objectstore.Identity{}, fmt.Errorf("%q is not an OSD's number; give it with -i, such as -i 0", c.ID)
 	}
 	if c.String("fsid") == "" {
 		return objectstore.Identity{}, errors.New("the cluster is not named; set \"fsid\" in ceph.conf")

@@ -40,7 +40,7 @@ func openStore(e *daemon.Env) (objectstore.Store, error) {
 	case "memstore":
 		return &keptMemstore{Store: memstore.NewWith(memstore.Options{Capacity: uint64(e.Conf.Int("memstore_device_bytes"))}), path: path}, nil
 	}
-	return nil, fmt.Errorf("osd_objectstore = %s: this program has filestore and memstore", kind)
+	return nil, fmt.Errorf("osd_objectstore = %s: this program has filestore and memstore; set one of them", kind)
 }
 
 // keptMemstore is a memstore whose identity outlives the process: the OSD comes

@@ -85,7 +85,7 @@ func OpenDisk(dir string, create bool) (*Disk, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("cannot write to %s: give this user write permission: %w", dir, err)
 	}
-	return nil, fmt.Errorf("open the monitor's database %s: %w", path, err)
+	return nil, fmt.Errorf("open the monitor's database %s: %w; if it is damaged, put a copy of the directory in its place", path, err)
 }
 
 // isLocked recognises the failures by which Pebble reports a lock that is held

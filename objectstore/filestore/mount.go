@@ -82,6 +82,9 @@ func (s *Store) Identity() (objectstore.Identity, error) {
 		if err == nil {
 			err = parse(text)
 		}
+		if errors.As(err, new(*strconv.NumError)) {
+			err = fmt.Errorf("%q is no number: the store is damaged; make it anew and let the cluster fill it", text)
+		}
 		if err != nil {
 			return fmt.Errorf("filestore %s: %s: %w", s.dir, name, err)
 		}
@@ -335,8 +338,11 @@ const idsPerMount = 1 << 40
 // transaction was lost.
 func (s *Store) reserveIDs() error {
 	v, ok, err := s.get(keyNextID)
-	if err != nil || !ok || len(v) != 8 {
-		return fmt.Errorf("the key-value store lacks its counter (%x, %w)", v, err)
+	if err != nil {
+		return err
+	}
+	if !ok || len(v) != 8 {
+		return errors.New("the key-value store lacks its counter: it is not this store's, or damaged; make the store anew and let the cluster fill it")
 	}
 	n := binary.BigEndian.Uint64(v)
 	s.nextID.Store(n)
