@@ -25,6 +25,7 @@ type active struct {
 	// waitObject are operations that wait for an object's recovery.
 	waitObject map[object.ID][]*clientOp
 	recovery   recovery
+	watches    watches
 	fill       backfill
 	cleaned    bool // marked clean in this interval
 }
@@ -180,6 +181,7 @@ func activeMap(p *PG, ev Event) {
 			delete(p.lead.missing, osd)
 		}
 	}
+	p.dropBlocklistedWatchers()
 	p.recover()
 }
 

@@ -20,6 +20,9 @@ type clientOp struct {
 	// firstInLine says that it waited for an object in its turn, and does not queue
 	// again behind those that came after it.
 	firstInLine bool
+	// expires is the watcher whose time is up, in the operation that this PG makes
+	// of that; nil in clients' operations.
+	expires *watcher
 }
 
 // clientOp takes a client's operation: it waits for the client's map, then for its
@@ -101,6 +104,8 @@ func (p *PG) keepPending() {
 		pending = append(pending, o.waiters...)
 		o.waiters = nil
 	}
+	// Watches begin anew with the interval.
+	pending = slices.DeleteFunc(pending, func(op *clientOp) bool { return op.expires != nil })
 	slices.SortFunc(pending, func(a, b *clientOp) int { return cmp.Compare(a.seq, b.seq) })
 	p.waitActive, p.ready = slices.CompactFunc(pending, func(a, b *clientOp) bool { return a == b }), nil
 	for _, op := range p.waitActive {
@@ -145,6 +150,13 @@ func (p *PG) dropSession(s Session) {
 		return ok && c.From == s
 	})
 	if p.active != nil {
+		p.disconnectWatchers(s)
+		for _, w := range p.active.queue {
+			if gone(w.op) {
+				w.op.From = nil
+			}
+			w.dups = slices.DeleteFunc(w.dups, func(d dupOp) bool { return gone(d.op) })
+		}
 		for o, waiters := range p.active.waitObject {
 			p.active.waitObject[o] = slices.DeleteFunc(waiters, gone)
 		}
@@ -160,6 +172,9 @@ func doOp(p *PG, ev Event) { p.doOp(ev.(opEvent).op) }
 
 func (p *PG) doOp(op *clientOp) {
 	m := op.Op
+	if op.expires != nil && !op.expires.expired {
+		return // it has come back meanwhile
+	}
 	if m.Epoch < p.own.Info.History.SamePrimarySince || p.mustResend(m) {
 		p.drop(op) // sent before this OSD led; the client sends it again
 		return
@@ -266,6 +281,7 @@ func (p *PG) onObject(op *clientOp) {
 		p.replyError(op, ops.EIO)
 		return
 	}
+	p.adoptWatchers(o)
 	exclusive := op.use.WriteOrdered() && op.use.Read && ops.ReadsData(op.Op)
 	free := o.mayRead() && (op.firstInLine || len(o.waiters) == 0)
 	if op.use.WriteOrdered() {
@@ -293,6 +309,7 @@ func (p *PG) execute(op *clientOp, o *objectContext, exclusive bool) {
 	c := &ops.Context{
 		Reader: p.env.Reader, Coll: p.coll, Object: o.id, Pool: p.pool, Limits: &p.conf.Ops,
 		Classes: p.env.Classes, Req: op.Op, ReqID: op.reqid,
+		Client: op.watcherName(), ClientAddr: op.Addr, Watches: (*opWatches)(p),
 		Old: &o.state, New: ops.State{Exists: o.state.Exists, Info: o.state.Info, SnapSet: o.state.SnapSet},
 		Tx: p.newTx(), Clean: pglog.AllClean(),
 	}
@@ -306,11 +323,17 @@ func (p *PG) execute(op *clientOp, o *objectContext, exclusive bool) {
 	case !op.use.Write && !op.use.Cache:
 		p.stats.add(&c.Delta)
 		p.replyRead(op, o, result, &readResult{list, c.DataOff})
+		if result >= 0 {
+			p.watchEffects(op, o, &c.Watch)
+		}
 	case !changed:
 		// What failed, or changed nothing, is logged, so that a resend gets the same
 		// answer even if the object changed meanwhile.
 		p.stats.add(&c.Delta)
 		p.logError(op, o, result, list)
+		if result >= 0 {
+			p.watchEffects(op, o, &c.Watch)
+		}
 	case p.refuseFull(op, c):
 	default:
 		p.write(op, o, c, list, result, exclusive)

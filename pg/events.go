@@ -70,6 +70,8 @@ const (
 	TimerRecovery TimerKind = iota
 	// TimerDelete paces the removal of a stray copy (osd delete sleep).
 	TimerDelete
+	// TimerWatch ends watches and notifies that have waited too long.
+	TimerWatch
 )
 
 // String names the timer.
@@ -79,6 +81,8 @@ func (k TimerKind) String() string {
 		return "recovery"
 	case TimerDelete:
 		return "delete"
+	case TimerWatch:
+		return "watch"
 	}
 	return "unknown"
 }

@@ -469,11 +469,14 @@ func (p *PG) peerGot(osd int32, o object.ID, v pglog.Version) {
 	}
 }
 
-// recoveryTimer goes on after a pause.
-func recoveryTimer(p *PG, ev Event) {
-	if ev.(Timer).Kind == TimerRecovery {
+// activeTimer goes on with recovery after a pause, or looks after watches.
+func activeTimer(p *PG, ev Event) {
+	switch ev.(Timer).Kind {
+	case TimerRecovery:
 		p.active.recovery.timer = false
 		p.recover()
+	case TimerWatch:
+		p.watchTimer()
 	}
 }
 

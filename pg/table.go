@@ -133,7 +133,7 @@ func init() {
 		evDeleteReply:    on(deleteReply),
 		evScan:           on(scanReply),
 		evBackfill:       on(backfillAck),
-		evTimer:          recoveryTimer,
+		evTimer:          activeTimer,
 	})
 	table = [numStates][numEvents]rule{
 		stReset: row(map[eventKind]rule{

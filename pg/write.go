@@ -21,6 +21,7 @@ type inflight struct {
 	reply   *message.OSDOpReply
 	waitFor []int32 // members that have not committed; self among them
 	dups    []dupOp
+	then    func() // after the reply; nil for nothing
 }
 
 // dupOp is an operation that was sent again while the first was in flight.
@@ -91,7 +92,11 @@ func (p *PG) write(op *clientOp, o *objectContext, c *ops.Context, list []messag
 	}
 	reply.SetVersions(at, userVersion)
 	p.stats.applyWrite(p, o.id, &c.Delta)
-	p.replicate(&inflight{version: at, object: o, op: op, reply: reply}, c.Tx, &entry)
+	w := &inflight{version: at, object: o, op: op, reply: reply}
+	if c.Watch.Any() {
+		w.then = func() { p.watchEffects(op, o, &c.Watch) }
+	}
+	p.replicate(w, c.Tx, &entry)
 }
 
 // markDirty keeps the flag that tells changed objects apart in cache tiers, and
@@ -225,9 +230,14 @@ func (p *PG) complete(w *inflight) {
 	if i := slices.Index(a.queue, w); i >= 0 {
 		a.queue = slices.Delete(a.queue, i, i+1)
 	}
-	p.fx.add(Reply{w.op.From, w.reply})
+	if w.op.From != nil {
+		p.fx.add(Reply{w.op.From, w.reply})
+	}
 	for _, d := range w.dups {
 		p.replyDup(d.op, d.first)
+	}
+	if w.then != nil {
+		w.then()
 	}
 	if w.object != nil {
 		p.release(w.object)

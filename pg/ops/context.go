@@ -4,6 +4,7 @@ import (
 	"errors"
 	"syscall"
 
+	"sepiola/entity"
 	"sepiola/message"
 	"sepiola/object"
 	"sepiola/objectstore"
@@ -26,6 +27,8 @@ type Limits struct {
 	MaxPGLs             int    // osd max pgls
 	ClientWatchTimeout  uint32 // osd client watch timeout, seconds
 	DefaultNotifyExpiry uint32 // osd default notify timeout, seconds
+	MaxWatchers         int    // of one object; Ceph has no limit
+	MaxTransfer         int    // bytes one request may read, or write; Ceph has no limit
 }
 
 // DefaultLimits returns Ceph 16's defaults.
@@ -42,6 +45,8 @@ func DefaultLimits() Limits {
 		MaxPGLs:             1024,
 		ClientWatchTimeout:  30,
 		DefaultNotifyExpiry: 30,
+		MaxWatchers:         1 << 14,
+		MaxTransfer:         512 << 20,
 	}
 }
 
@@ -68,6 +73,11 @@ type Context struct {
 	Classes Classes
 	Req     *message.OSDOp
 	ReqID   pglog.ReqID
+	// Client and ClientAddr are who watches, where the request is about watches.
+	Client     entity.Name
+	ClientAddr entity.Addr
+	// Watches knows the object's watchers; nil if there are none.
+	Watches Watches
 	// Old is the state before the request; it is not changed.
 	Old *State
 
@@ -79,6 +89,7 @@ type Context struct {
 	// user version moves on.
 	Modify, UserModify bool
 	Delta              pglog.ObjectStatSum
+	Watch              WatchEffects
 	Clean              pglog.CleanRegions
 	BytesRead          int
 	BytesWritten       int
@@ -99,7 +110,7 @@ type handler func(c *Context, op *message.SubOp) int32
 var table = func() map[message.OSDOpCode]handler {
 	all := make(map[message.OSDOpCode]handler)
 	for _, family := range []map[message.OSDOpCode]handler{
-		dataReads, dataWrites, attrOps, omapOps, miscOps, execOps,
+		dataReads, dataWrites, attrOps, omapOps, miscOps, execOps, watchOps,
 	} {
 		for code, h := range family {
 			all[code] = h
@@ -121,7 +132,7 @@ var quietWrites = map[message.OSDOpCode]bool{
 // the request's result: 0 or the last operation's count, or the first error that
 // was not allowed.
 func (c *Context) Run(list []message.SubOp) int32 {
-	result := int32(0)
+	result, output := int32(0), 0
 	for i := range list {
 		op := &list[i]
 		if op.Op.Writes() && !quietWrites[op.Op] {
@@ -129,6 +140,12 @@ func (c *Context) Run(list []message.SubOp) int32 {
 		}
 		result = c.runOne(op)
 		op.RVal = result
+		// A short request can ask for more than fits into memory, or than can be read
+		// while others wait.
+		if output += op.Out.Len(); max(output, c.BytesRead, c.BytesWritten) > c.Limits.MaxTransfer {
+			op.Out, op.RVal = nil, EWriteTooBig
+			return EWriteTooBig
+		}
 		if result < 0 && op.Flags&message.OpFlagFailOK != 0 && result != EAgain {
 			result = 0
 		}
@@ -204,6 +221,7 @@ const (
 	EOverflow    = -int32(syscall.EOVERFLOW)
 	EOpNotSupp   = -int32(syscall.EOPNOTSUPP)
 	ENotConn     = -int32(syscall.ENOTCONN)
+	ETimedOut    = -int32(syscall.ETIMEDOUT)
 	ECanceled    = -int32(syscall.ECANCELED)
 	EDQuot       = -int32(syscall.EDQUOT)
 	EOldSnapc    = -message.EOldSnapContext

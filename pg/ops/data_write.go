@@ -256,7 +256,9 @@ func remove(c *Context, _ *message.SubOp) int32 {
 	c.Delta.NumWr++
 	c.resize(0)
 	c.forgetDigests()
-	oi.Watchers = nil
+	if c.Object.IsHead() {
+		c.dropWatchers()
+	}
 	if whiteout {
 		// Clones need a head to hang on.
 		oi.Flags |= pglog.OIWhiteout
