@@ -73,9 +73,10 @@ func (d *Daemon) fromClient(c *msgr.Conn, m *msgr.Message, b message.Body) {
 		d.clientOp(s, m, b)
 	case *message.CommandMsg:
 		d.tell(c, b)
-	case *message.OSDBackoff, *message.MonSubscribe, *message.OSDMapMsg:
-		// Acknowledgements of backoffs, relics, and maps from those who have no say in
-		// them (OSD::handle_osd_map).
+	case *message.Ping, *message.OSDBackoff, *message.MonSubscribe, *message.OSDMapMsg:
+		// A client whose operation takes long wants to know whether the connection
+		// holds. Acknowledgements of backoffs, relics, and maps from those who have no
+		// say in them (OSD::handle_osd_map).
 	default:
 		c.Fail("unexpected " + message.TypeName(b.Type()) + " from a client")
 	}
