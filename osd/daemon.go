@@ -57,7 +57,9 @@ type Daemon struct {
 	mapMu    sync.Mutex // serializes handleMaps
 	toldNoUp bool       // guarded by mapMu: the noup flag was logged
 
-	caps clientCaps
+	caps   clientCaps
+	copier copier
+
 	asks asks // what was asked of the monitors and not granted yet
 
 	sessMu   sync.Mutex
@@ -101,6 +103,7 @@ func New(cfg Config) (*Daemon, error) {
 		peerConns: map[*msgr.Conn]struct{}{},
 		tells:     make(chan struct{}, tellsMax),
 		downAcked: make(chan struct{}),
+		copier:    copier{room: make(chan struct{}, copiesAtOnce)},
 		stop:      make(chan struct{}),
 	}
 	d.hb.init(time.Now())
@@ -169,6 +172,7 @@ func (d *Daemon) begin() error {
 func (d *Daemon) end() {
 	close(d.stop)
 	if d.mon != nil {
+		d.copier.close()
 		d.mon.Close()
 	}
 	d.nets.shutdown()

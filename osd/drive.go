@@ -23,6 +23,8 @@ func (s *shard) do(sl *slot, e pg.Effect) {
 		s.submit(sl, e)
 	case pg.StartTimer:
 		s.startTimer(sl, e)
+	case pg.FetchObject:
+		s.fetch(sl.pg.ID(), e)
 	case pg.NeedUpThru:
 		d.asks.wantUpThru(d, e.Epoch)
 	case pg.WantPGTemp:

@@ -22,6 +22,8 @@ type active struct {
 	// completeOnDisk is up to where each other member said it is complete.
 	completeOnDisk map[int32]pglog.Version
 
+	// fetches are operations that wait for the sources of their copies.
+	fetches []*fetch
 	// waitObject are operations that wait for an object's recovery.
 	waitObject map[object.ID][]*clientOp
 	recovery   recovery
@@ -60,6 +62,9 @@ func (a *active) pendingOps() []*clientOp {
 		for _, d := range w.dups {
 			out = append(out, d.op)
 		}
+	}
+	for _, f := range a.fetches {
+		out = append(out, f.op)
 	}
 	for _, waiters := range a.waitObject {
 		out = append(out, waiters...)

@@ -20,6 +20,8 @@ type clientOp struct {
 	// firstInLine says that it waited for an object in its turn, and does not queue
 	// again behind those that came after it.
 	firstInLine bool
+	// copies are the sources of its copies, once they were fetched.
+	copies []*ops.Fetched
 	// expires is the watcher whose time is up, in the operation that this PG makes
 	// of that; nil in clients' operations.
 	expires *watcher
@@ -282,13 +284,16 @@ func (p *PG) onObject(op *clientOp) {
 		return
 	}
 	p.adoptWatchers(o)
-	exclusive := op.use.WriteOrdered() && op.use.Read && ops.ReadsData(op.Op)
+	exclusive := op.use.WriteOrdered() && (op.use.Read && ops.ReadsData(op.Op) || ops.Copies(op.Op))
 	free := o.mayRead() && (op.firstInLine || len(o.waiters) == 0)
 	if op.use.WriteOrdered() {
 		free = o.mayWrite(exclusive, op.firstInLine)
 	}
 	if !free && !op.Op.Has(message.FlagSkipRWLocks) {
 		o.waiters = append(o.waiters, op)
+		return
+	}
+	if op.use.Write && p.fetchSources(op, o) {
 		return
 	}
 	op.firstInLine = false
@@ -311,7 +316,7 @@ func (p *PG) execute(op *clientOp, o *objectContext, exclusive bool) {
 		Classes: p.env.Classes, Req: op.Op, ReqID: op.reqid,
 		Client: op.watcherName(), ClientAddr: op.Addr, Watches: (*opWatches)(p),
 		Old: &o.state, New: ops.State{Exists: o.state.Exists, Info: o.state.Info, SnapSet: o.state.SnapSet},
-		Tx: p.newTx(), Clean: pglog.AllClean(),
+		Tx: p.newTx(), Clean: pglog.AllClean(), Copies: op.copies,
 	}
 	result := c.Run(list)
 	if result == ops.EAgain {

@@ -101,6 +101,8 @@ func (p *PG) Step(now time.Time, ev Event, fx *Effects) {
 		p.advance(e)
 	case Committed:
 		p.committed(e.Token)
+	case Fetched:
+		p.fetched(e)
 	case Continue:
 	case SessionReset:
 		p.dropSession(e.Session)

@@ -49,6 +49,9 @@ func (p *PG) write(op *clientOp, o *objectContext, c *ops.Context, list []messag
 		userVersion = max(p.own.Info.LastUserVersion, oi.UserVersion) + 1
 		userVersion = max(userVersion, at.V) // old clients see only the log's version
 	}
+	if c.CopiedVersion != 0 {
+		userVersion = c.CopiedVersion
+	}
 	returns := op.Op.Has(message.FlagReturnVec)
 	if returns {
 		result = boundOutputs(list, p.conf.Ops.MaxWriteOpReply, result)

@@ -78,6 +78,8 @@ type Context struct {
 	ClientAddr entity.Addr
 	// Watches knows the object's watchers; nil if there are none.
 	Watches Watches
+	// Copies are the sources of the request's copies, in order; see [Fetches].
+	Copies []*Fetched
 	// Old is the state before the request; it is not changed.
 	Old *State
 
@@ -97,6 +99,10 @@ type Context struct {
 	DataOff    uint64
 	hasDataOff bool
 
+	// CopiedVersion is the user version that came with a copy; 0 for none.
+	CopiedVersion uint64
+	copied        int
+
 	reads, writes int // of the object so far, to hold class methods to their flags
 }
 
@@ -110,7 +116,7 @@ type handler func(c *Context, op *message.SubOp) int32
 var table = func() map[message.OSDOpCode]handler {
 	all := make(map[message.OSDOpCode]handler)
 	for _, family := range []map[message.OSDOpCode]handler{
-		dataReads, dataWrites, attrOps, omapOps, miscOps, execOps, watchOps,
+		dataReads, dataWrites, attrOps, omapOps, miscOps, execOps, watchOps, copyOps,
 	} {
 		for code, h := range family {
 			all[code] = h

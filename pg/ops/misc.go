@@ -18,10 +18,7 @@ var miscOps = map[message.OSDOpCode]handler{
 	message.OpTmapUp:       notSupported,
 	message.OpTmap2Omap:    notSupported,
 
-	// Server-side copies, manifests and cache tiers are not served.
-	message.OpCopyGet:       notSupported,
-	message.OpCopyFrom:      notSupported,
-	message.OpCopyFrom2:     notSupported,
+	// Manifests and cache tiers are not served.
 	message.OpSetRedirect:   notSupported,
 	message.OpSetChunk:      notSupported,
 	message.OpUnsetManifest: notSupported,
