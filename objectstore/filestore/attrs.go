@@ -96,23 +96,23 @@ func setChain(d vfs.File, name string, value []byte, oldLen int) error {
 	return nil
 }
 
-// removeChain removes the parts from first on: up to end, or where end < 0 until one
-// is missing.
+// removeChain removes the parts from first on, up to end, or where end < 0 all that
+// there are. A crash can have taken any of them already.
 func removeChain(d vfs.File, name string, first, end int) error {
-	if len(attrName(name, first)) > attrMax {
-		return nil
-	}
-	for i := first; i < end || end < 0; i++ {
-		err := d.RemoveAttr(attrName(name, i))
-		if errors.Is(err, vfs.ErrNoAttr) {
-			// Part 0 may be missing while others are there, if a crash cut a
-			// removal short; among the others the chain ends at the first gap.
-			if end >= 0 || i == 0 {
-				continue
-			}
-			return nil
-		}
+	if end < 0 {
+		list, err := d.ListAttrs()
 		if err != nil {
+			return fmt.Errorf("list attributes: %w", err)
+		}
+		for _, s := range list {
+			if n, part, ok := parseAttrName(s); ok && n == name {
+				end = max(end, part+1)
+			}
+		}
+	}
+	for i := first; i < end; i++ {
+		err := d.RemoveAttr(attrName(name, i))
+		if err != nil && !errors.Is(err, vfs.ErrNoAttr) {
 			return fmt.Errorf("remove attribute %q: %w", name, err)
 		}
 	}

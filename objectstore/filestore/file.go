@@ -194,6 +194,9 @@ func (t *files) makeDirs(path string) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	if err == nil && strings.Count(dir, "/") == 1 { // a collection's
+		t.fs.Spread(t.full(dir))
+	}
 	t.mu.Lock()
 	t.dirs[dir] = true
 	t.mu.Unlock()

@@ -1,10 +1,15 @@
 package filestore
 
 import (
+	"math/rand/v2"
 	"os"
 	"testing"
 
+	pebblevfs "github.com/cockroachdb/pebble/v2/vfs"
+	"pgregory.net/rapid"
+
 	"sepiola/objectstore"
+	"sepiola/objectstore/filestore/vfs"
 	"sepiola/objectstore/storetest"
 )
 
@@ -32,3 +37,88 @@ func (d *dirDisk) Remove()                   { os.RemoveAll(d.dir) }
 
 // filestore keeps every promise of the interface.
 func TestSuite(t *testing.T) { storetest.Suite(t, newDirDisk(Options{})) }
+
+// tight makes the paths that large objects and long runs take come with small ones.
+var tight = Options{
+	FreshMin: 8192, CacheObjects: 2, FDCacheSize: 2, SplitMultiple: 1, MergeThreshold: -1,
+	QueueMaxOps: 16, Workers: 3, MemTableBytes: 256 << 10, segment: 256 << 10,
+}
+
+// The same with every bound as tight as it goes.
+func TestSuiteTight(t *testing.T) { storetest.Suite(t, newDirDisk(tight)) }
+
+// memDisk is a pair of file systems in memory whose crashes lose what was not
+// synced, or some of it.
+type memDisk struct {
+	opts Options
+	fs   *vfs.Mem
+	kv   *pebblevfs.MemFS
+	rng  *rand.Rand
+}
+
+func newMemDisk(opts Options) storetest.Maker {
+	return func(t storetest.T) storetest.Disk {
+		d := &memDisk{opts: opts, fs: vfs.NewMem(), kv: pebblevfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(1, 2))}
+		if rt, ok := t.(*rapid.T); ok {
+			d.rng = rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "crash seed"), 0))
+		}
+		for _, dir := range []string{"/osd", "/osd/omap"} {
+			if err := d.kv.MkdirAll(dir, 0o755); err != nil {
+				t.Fatalf("%v", err)
+			}
+		}
+		for _, dir := range []string{"/", "/osd"} {
+			f, err := d.kv.OpenDir(dir)
+			if err == nil {
+				err = f.Sync()
+			}
+			if err != nil {
+				t.Fatalf("%v", err)
+			}
+			f.Close()
+		}
+		return d
+	}
+}
+
+func (d *memDisk) Open() objectstore.Store {
+	o := d.opts
+	o.FS, o.KVFS = d.fs, d.kv
+	return New("/osd", o)
+}
+
+// Crash takes what is left of both file systems at one moment: while nothing can
+// change the files, no journal record can become durable, and what the key-value store
+// holds is covered by those that are.
+func (d *memDisk) Crash(s objectstore.Store) {
+	keep := d.rng.IntN(5) * 25
+	var fs *vfs.Mem
+	var kv *pebblevfs.MemFS
+	d.fs.Frozen(func() {
+		kv = d.kv.CrashClone(pebblevfs.CrashCloneCfg{UnsyncedDataPercent: keep, RNG: d.rng})
+		fs = d.fs.Crash(float64(keep)/100, d.rng)
+	})
+	s.(*Store).abandon()
+	d.fs, d.kv = fs, kv
+}
+
+func (d *memDisk) Remove() {}
+
+// The promises hold when a crash loses everything, or any part, of what was not synced.
+func TestSuiteCrashing(t *testing.T) { storetest.Suite(t, newMemDisk(tight)) }
+
+// Random transactions, restarts and crashes leave what a plain model says, on a file
+// system that keeps any part of what was not synced.
+func TestMetamorphic(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) { storetest.Metamorphic(rt, newMemDisk(tight)) })
+}
+
+// The same on a real file system, where a crash is the end of the process.
+func TestMetamorphicOnDisk(t *testing.T) {
+	checks := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		if checks++; checks <= 10 { // each takes a while
+			storetest.Metamorphic(rt, newDirDisk(tight))
+		}
+	})
+}

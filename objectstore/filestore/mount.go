@@ -147,6 +147,7 @@ func (s *Store) mkfs(id objectstore.Identity) error {
 			return err
 		}
 	}
+	s.fs.Spread(s.path(dirCurrent))
 	if err := s.probeAttrs(); err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func (s *Store) mkfs(id objectstore.Identity) error {
 			return err
 		}
 	}
-	if err := createJournal(s.fs, s.opts.JournalPath, id.OSDFSID, segmentSize, initialSegments); err != nil {
+	if err := createJournal(s.fs, s.opts.JournalPath, id.OSDFSID, s.opts.segment, initialSegments); err != nil {
 		return err
 	}
 	s.id = id
@@ -306,7 +307,7 @@ func (s *Store) mount() (err error) {
 	if s.db, err = s.openKV(); err != nil {
 		return err
 	}
-	maxSegs := uint32(s.opts.JournalBytes / segmentSize)
+	maxSegs := uint32(s.opts.JournalBytes / int64(s.opts.segment))
 	var rounds []loadedRound
 	if s.journal, rounds, err = openJournal(s.fs, s.opts.JournalPath, s.id.OSDFSID, maxSegs); err != nil {
 		return err

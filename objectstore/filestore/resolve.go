@@ -24,6 +24,7 @@ type resolver struct {
 	drop   []*file             // references of objects that lost their file
 	placed []placement         // of new files
 	left   []placement         // of files that go
+	pinned []*obj              // that stages were taken from
 }
 
 type stageKey struct {
@@ -86,7 +87,9 @@ func (r *resolver) get(c *collection, gid object.GID) (*stage, error) {
 	if o != nil {
 		o.mu.Lock()
 		st.m = o.meta
+		o.pins++ // looking up others must not evict it
 		o.mu.Unlock()
+		r.pinned = append(r.pinned, o)
 		st.was = st.m.size
 	}
 	r.add(st)
@@ -361,6 +364,15 @@ func (c *collection) setIndex(gid object.GID, exists bool) indexMark {
 	e.exists = exists
 	e.txns++
 	return indexMark{c, gid}
+}
+
+// unpin lets go of the objects that stages were taken from.
+func (r *resolver) unpin() {
+	for _, o := range r.pinned {
+		o.mu.Lock()
+		o.pins--
+		o.mu.Unlock()
+	}
 }
 
 // abandon gives back what a failed resolution took.

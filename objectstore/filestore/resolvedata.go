@@ -206,11 +206,31 @@ func (r *resolver) readBlock(st *stage, b uint64, p []byte) error {
 	if sum == 0 {
 		return nil
 	}
+	if err := r.awaitCopy(st); err != nil {
+		return err
+	}
 	if err := r.s.readMeta(&st.m, start, min(start+blockSize, st.m.size), p); err != nil {
 		return err
 	}
 	if !checkBlock(p, sum) {
 		return r.s.corrupt(st.c.id, st.gid, start)
+	}
+	return nil
+}
+
+// awaitCopy waits, where the object is a clone that an earlier transaction made, until
+// the copy is there: after that its source may change. What this transaction itself
+// clones is still read from the source.
+func (r *resolver) awaitCopy(st *stage) error {
+	for _, p := range st.m.pend {
+		if p.from == nil || p.txn == r.t {
+			continue
+		}
+		select {
+		case <-p.txn.done:
+		case <-r.s.failed:
+			return r.s.Err()
+		}
 	}
 	return nil
 }
@@ -339,6 +359,9 @@ func (r *resolver) cloneSmall(src, d *stage) error {
 	if src.m.size == 0 {
 		return nil
 	}
+	if err := r.awaitCopy(src); err != nil {
+		return err
+	}
 	data, err := r.s.readChecked(src.c.id, src.gid, &src.m, 0, src.m.size, r.sumsFor(src))
 	if err != nil {
 		return err
@@ -385,6 +408,9 @@ func (r *resolver) sumsFor(st *stage) func(uint32) ([]byte, error) {
 func (r *resolver) cloneRange(src *stage, dst object.GID, off, n, dstOff uint64) error {
 	if off > src.m.size || n > src.m.size-off {
 		return objectstore.ErrInvalid
+	}
+	if err := r.awaitCopy(src); err != nil {
+		return err
 	}
 	data, err := r.s.readChecked(src.c.id, src.gid, &src.m, off, off+n, r.sumsFor(src))
 	if err != nil {

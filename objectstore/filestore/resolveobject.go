@@ -3,6 +3,7 @@ package filestore
 import (
 	"bytes"
 	"maps"
+	"math"
 	"slices"
 
 	"sepiola/object"
@@ -28,6 +29,9 @@ func (r *resolver) op(op fileOp) { r.t.ops = append(r.t.ops, op) }
 // makeFile gives the object a new file. A fresh one is made before the transaction
 // is journaled, and only moved to its place afterwards.
 func (r *resolver) makeFile(st *stage, fresh bool) error {
+	if _, err := r.attrs(st); err != nil { // none, without a file; known while it is being made
+		return err
+	}
 	p, err := r.s.dirs.place(st.c.id, st.gid.Hash)
 	if err != nil {
 		return err
@@ -51,6 +55,9 @@ func (r *resolver) makeFile(st *stage, fresh bool) error {
 		r.op(fileOp{kind: fileAdopt, file: st.line, name: path})
 	} else {
 		r.op(fileOp{kind: fileCreate, file: st.line})
+		// The file's entry is not durable before a checkpoint: until then nothing may
+		// rely on the file being there, fresh data least of all.
+		r.heat(st, math.MaxUint64)
 	}
 	if n.short {
 		r.noteLongName(st)

@@ -59,6 +59,8 @@ type Options struct {
 	// machine's.
 	FS   vfs.FS
 	KVFS pebblevfs.FS
+
+	segment uint32 // the size of the journal's segments; smaller in tests
 }
 
 const (
@@ -76,7 +78,8 @@ func or[T comparable](v *T, def T) {
 func (o *Options) fill(dir string) {
 	or(&o.JournalPath, dir+"/journal")
 	or(&o.JournalBytes, 1<<30)
-	o.JournalBytes = max(o.JournalBytes, initialSegments*segmentSize)
+	or(&o.segment, segmentSize)
+	o.JournalBytes = max(o.JournalBytes, initialSegments*int64(o.segment))
 	or(&o.SyncInterval, 5*time.Second)
 	or(&o.QueueMaxBytes, 100<<20)
 	or(&o.QueueMaxOps, 2000)

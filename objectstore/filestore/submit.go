@@ -125,6 +125,7 @@ func (s *Store) resolve(t *txn, tx *objectstore.Transaction) error {
 	}
 	r := &resolver{s: s, t: t, kv: s.db.NewBatch()}
 	defer r.kv.Close()
+	defer r.unpin()
 	for _, c := range colls {
 		r.colls = append(r.colls, stagedColl{c: c, exists: c.exists, bits: c.bits})
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"sepiola/object"
 	"sepiola/objectstore"
 	"sepiola/objectstore/storetest"
@@ -21,6 +23,11 @@ func manualDisk(storetest.T) storetest.Disk { return &disk{NewWith(Options{Manua
 
 // memstore keeps every promise of the interface.
 func TestSuite(t *testing.T) { storetest.Suite(t, newDisk) }
+
+// Random transactions, restarts and crashes leave what a plain model says.
+func TestMetamorphic(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) { storetest.Metamorphic(rt, newDisk) })
+}
 
 // With manual commits nothing commits by itself, commits come in order, and a crash
 // keeps exactly the durable prefix.

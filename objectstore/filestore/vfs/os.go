@@ -109,6 +109,25 @@ func (osFS) SyncFS(path string) error {
 	return nil
 }
 
+// Spread sets ext4's "top of a directory hierarchy" flag. Without it new directories
+// share the block groups of their neighbours, and there the allocator of inodes steps
+// one by one over all that were freed within the last minute or five
+// (recently_deleted in fs/ext4/ialloc.c): after many removals, 100 us and more for each
+// new file.
+func (osFS) Spread(path string) {
+	d, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	flags, err := unix.IoctlGetInt(int(d.Fd()), unix.FS_IOC_GETFLAGS)
+	if err == nil {
+		_ = unix.IoctlSetPointerInt(int(d.Fd()), unix.FS_IOC_SETFLAGS, flags|topDir)
+	}
+}
+
+const topDir = 0x20000 // FS_TOPDIR_FL
+
 func (osFS) Statfs(path string) (Statfs, error) {
 	var st unix.Statfs_t
 	if err := retry(func() error { return unix.Statfs(path, &st) }); err != nil {

@@ -28,6 +28,9 @@ type FS interface {
 	SyncDir(path string) error
 	// SyncFS makes everything below path durable: data, attributes, entries.
 	SyncFS(path string) error
+	// Spread asks that the directories below path be placed apart from each other on the
+	// disk, where the file system has such a hint; it may do nothing.
+	Spread(path string)
 	// Statfs returns the space figures of the file system that holds path.
 	Statfs(path string) (Statfs, error)
 	// Lock takes an exclusive lock on a file, which it creates as needed, until the
