@@ -203,7 +203,7 @@ func (d *Daemon) peerMessage(c *msgr.Conn, m *msgr.Message, from int32, b messag
 	}
 	d.peerHas(from, b.MapEpoch())
 	m.Hold()
-	d.shardOf(b.PG()).queue.push(classPeer, work{pgid: b.PG(), ev: pg.PeerMessage{From: from, Msg: b}, done: m.Release})
+	d.shardOf(b.PG()).queue.push(classPeer, work{pgid: b.PG(), ev: pg.PeerMessage{From: from, Msg: b}, conn: c, done: m.Release})
 }
 
 // removePGs tells several PGs to go.
@@ -220,7 +220,7 @@ func (d *Daemon) removePGs(c *msgr.Conn, m *msgr.Message, from int32, b *message
 		}
 	}
 	for _, id := range b.PGs {
-		d.shardOf(id).queue.push(classPeer, work{pgid: id, ev: pg.PeerMessage{From: from, Msg: b}, done: done})
+		d.shardOf(id).queue.push(classPeer, work{pgid: id, ev: pg.PeerMessage{From: from, Msg: b}, conn: c, done: done})
 	}
 }
 
@@ -240,6 +240,9 @@ func (d *Daemon) sweepPeers() {
 	d.peerMu.Unlock()
 	for _, c := range gone {
 		c.MarkDown()
+		for _, s := range d.shard {
+			s.queue.push(classPeer, work{call: func(s *shard) { s.forgetConn(c) }})
+		}
 	}
 }
 

@@ -189,9 +189,11 @@ func (d *Daemon) shareWithPeer(osd int32, conn *msgr.Conn) {
 
 // peerHas notes the epoch that a peer's message was sent in.
 func (d *Daemon) peerHas(osd int32, epoch uint32) {
-	if !d.current.Load().Exists(osd) {
+	cur := d.current.Load()
+	if !cur.Exists(osd) {
 		return // whoever says so; the table is no longer than the map
 	}
+	epoch = min(epoch, cur.Epoch) // what it has beyond that will be seen when it matters
 	d.peerMu.Lock()
 	d.peerEpoch[osd] = max(d.peerEpoch[osd], epoch)
 	d.peerMu.Unlock()

@@ -3,6 +3,7 @@ package osd
 import (
 	"sync"
 
+	"sepiola/msgr"
 	"sepiola/object"
 	"sepiola/pg"
 )
@@ -31,7 +32,8 @@ var shares = [classes]int{classPeer: 8, classClient: 4, classBackground: 1}
 type work struct {
 	pgid object.SPGID
 	ev   pg.Event
-	done func() // called once the event was taken; may be nil
+	conn *msgr.Conn // whence a peer's message came; nil for what came otherwise
+	done func()     // called once the event was taken; may be nil
 	call func(*shard)
 }
 

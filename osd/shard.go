@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sepiola/message"
+	"sepiola/msgr"
 	"sepiola/object"
 	"sepiola/osdmap"
 	"sepiola/pg"
@@ -25,7 +26,7 @@ type shard struct {
 	cur   *osdmap.Map // the map its PGs have got to
 	pgs   map[object.SPGID]*slot
 	fx    pg.Effects
-	early []work // what is of a later epoch, for PGs that are not here
+	early []work // what is of a later epoch
 	// waiting holds what clients want of PGs that are ours and not made yet.
 	waiting map[object.SPGID][]work
 
@@ -86,6 +87,12 @@ func (s *shard) stopTimers() {
 
 // take hands an event to its PG, or decides about one whose PG is not here.
 func (s *shard) take(w work) {
+	if m, ok := w.ev.(pg.PeerMessage); ok && epochOf(m.Msg) > s.cur.Epoch {
+		if !s.keepEarly(w) && w.done != nil {
+			w.done()
+		}
+		return
+	}
 	if sl := s.pgs[w.pgid]; sl != nil {
 		s.drive(sl, w.ev)
 	} else if s.absent(w) {
@@ -110,9 +117,6 @@ func (s *shard) absent(w work) (kept bool) {
 		s.waiting[w.pgid] = append(s.waiting[w.pgid], w)
 		return true
 	case pg.PeerMessage:
-		if epochOf(ev.Msg) > s.cur.Epoch {
-			return s.keepEarly(w)
-		}
 		s.absentPeer(ev.From, w.pgid, ev.Msg)
 	}
 	return false
@@ -297,6 +301,20 @@ func (s *shard) advance(m *osdmap.Map, more bool) {
 	for _, id := range slices.SortedFunc(maps.Keys(s.waiting), func(a, b object.SPGID) int { return a.PGID.Compare(b.PGID) }) {
 		s.replay(id) // what is still to wait is kept anew
 	}
+}
+
+// forgetConn drops what came early from a peer that is none.
+func (s *shard) forgetConn(c *msgr.Conn) {
+	kept := s.early[:0]
+	for _, w := range s.early {
+		if w.conn != c {
+			kept = append(kept, w)
+		} else if w.done != nil {
+			w.done()
+		}
+	}
+	clear(s.early[len(kept):])
+	s.early = kept
 }
 
 // sessionReset forgets a client.

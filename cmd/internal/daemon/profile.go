@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"sync"
 	"time"
@@ -15,7 +17,8 @@ import (
 // profileMax bounds the length of a profile.
 const profileMax = 25 * time.Second
 
-// registerProfiles adds commands that write profiles for "go tool pprof".
+// registerProfiles adds commands that write profiles for "go tool pprof", and those
+// of Ceph's "heap" that make sense here.
 func registerProfiles(a *adminsocket.Server) {
 	var busy sync.Mutex
 	a.Register("cpu_profiler name=seconds,type=CephInt,range=1|25 name=file,type=CephString", "write a CPU profile of so many seconds to a file",
@@ -37,10 +40,28 @@ func registerProfiles(a *adminsocket.Server) {
 				return nil
 			})
 		})
+	a.Register("heap stats", "show how much memory is in use", func(command.Args) (any, error) { return memory(), nil })
+	a.Register("heap release", "collect garbage and give memory back to the system", func(command.Args) (any, error) {
+		debug.FreeOSMemory()
+		return memory(), nil
+	})
 	a.Register("heap dump name=file,type=CephString", "write a profile of the memory in use to a file",
 		func(args command.Args) (any, error) {
 			return profileTo(args.String("file"), func(f *os.File) error { return pprof.Lookup("heap").WriteTo(f, 0) })
 		})
+}
+
+// memory describes the process's memory, in bytes, and its goroutines.
+func memory() any {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return struct {
+		HeapAlloc  uint64 `json:"heap_alloc"`
+		HeapInUse  uint64 `json:"heap_inuse"`
+		Sys        uint64 `json:"sys"`
+		Released   uint64 `json:"released"`
+		Goroutines int    `json:"goroutines"`
+	}{m.HeapAlloc, m.HeapInuse, m.Sys, m.HeapReleased, runtime.NumGoroutine()}
 }
 
 func profileTo(path string, write func(*os.File) error) (any, error) {
