@@ -1,3 +1,5 @@
+//lint:file-ignore ST1005 the error texts are those of Ceph's rados, capitals and full stops included
+
 package main
 
 import (

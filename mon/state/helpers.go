@@ -55,6 +55,3 @@ func locationString(loc map[string]string) string {
 	slices.Sort(parts)
 	return "{" + strings.Join(parts, ",") + "}"
 }
-
-func isTrue(s string) bool  { return s == "true" || s == "1" || s == "yes" || s == "on" }
-func isFalse(s string) bool { return s == "false" || s == "0" || s == "no" || s == "off" }

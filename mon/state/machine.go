@@ -238,7 +238,7 @@ func (m *Machine) try(b store.Batch, commands [][]byte) (answers []any, changes 
 	t := &txn{s: m.State, now: b.Time, rank: int(b.Origin) - 1}
 	for _, raw := range commands {
 		var c Command
-		reply := Reply{}
+		var reply Reply
 		if err := json.Unmarshal(raw, &c); err != nil {
 			reply = failed(syscall.EINVAL, "malformed command: %v", err)
 		} else {

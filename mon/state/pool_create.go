@@ -1,7 +1,6 @@
 package state
 
 import (
-	"slices"
 	"strings"
 	"syscall"
 
@@ -327,10 +326,4 @@ func (t *txn) editPool(id int64) *osdmap.Pool {
 	p := inc.Pool(t.s.OSD, id)
 	p.LastChange = inc.Epoch
 	return p
-}
-
-func poolIDs(m *osdmap.Map) []int64 {
-	ids := m.PoolIDs()
-	slices.Sort(ids)
-	return ids
 }
