@@ -8,6 +8,7 @@
 package adminsocket
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -130,11 +131,19 @@ func render(out any, format string) ([]byte, error) {
 	case json.RawMessage:
 		return v, nil
 	}
-	if format == "json" {
-		return json.Marshal(out)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // Ceph writes < and > as they are
+	if format != "json" {
+		e.SetIndent("", "    ")
 	}
-	b, err := json.MarshalIndent(out, "", "    ")
-	return append(b, '\n'), err
+	if err := e.Encode(out); err != nil {
+		return nil, err
+	}
+	if format == "json" {
+		b.Truncate(b.Len() - 1)
+	}
+	return b.Bytes(), nil
 }
 
 // Listen starts answering at path. A socket left behind by a process that died is

@@ -3,6 +3,8 @@ package adminsocket
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"syscall"
 
 	"sepiola/command"
 	"sepiola/config"
@@ -35,7 +37,7 @@ func (s *Server) registerConfig(conf *config.Config) {
 		name := config.Normalize(a.String("var"))
 		v, ok := conf.Get(name)
 		if !ok {
-			return nil, fmt.Errorf("(2) No such file or directory: %q is not an option", a.String("var"))
+			return nil, refusal{syscall.ENOENT, fmt.Sprintf("error getting '%s'", a.String("var"))}
 		}
 		return map[string]string{name: v}, nil
 	})
@@ -45,7 +47,7 @@ func (s *Server) registerConfig(conf *config.Config) {
 		})
 	s.Register("config unset name=var,type=CephString", "config unset <field>: unset a config variable", func(a command.Args) (any, error) {
 		conf.Unset(config.FromOverride, a.String("var"))
-		return map[string]string{"success": ""}, nil
+		return struct{}{}, nil
 	})
 	s.Register("config help name=var,type=CephString,req=false", "get config setting schema and descriptions", func(a command.Args) (any, error) {
 		return describeOptions(a.String("var"))
@@ -58,14 +60,31 @@ func setOption(conf *config.Config, a command.Args) (any, error) {
 		return nil, fmt.Errorf("(22) Invalid argument: config set takes one value, got %d", len(values))
 	}
 	name := a.String("var")
-	if err := conf.Set(config.FromOverride, name, values[0]); err != nil {
-		return nil, fmt.Errorf("(22) Invalid argument: %w", err)
+	o, known := config.Lookup(config.Normalize(name))
+	if !known {
+		return nil, refusal{syscall.ENOENT, fmt.Sprintf("error setting '%s' to '%s'", name, values[0])}
 	}
-	note := ""
-	if o, _ := config.Lookup(config.Normalize(name)); o.Startup {
-		note = fmt.Sprintf("%s = '%s' (not observed, change may require restart) ", o.Name, values[0])
+	if err := conf.Set(config.FromOverride, name, values[0]); err != nil {
+		return nil, refusal{syscall.EINVAL, fmt.Sprintf("error setting '%s' to '%s'", name, values[0])}
+	}
+	note := fmt.Sprintf("%s = '%s' ", o.Name, values[0])
+	if o.Startup {
+		note += "(not observed, change may require restart) "
 	}
 	return map[string]string{"success": note}, nil
+}
+
+// refusal is an error in the form of Ceph's answers: the errno and its text, then
+// what was tried and the errno again.
+type refusal struct {
+	errno syscall.Errno
+	what  string
+}
+
+func (r refusal) Error() string {
+	text := r.errno.Error()
+	text = strings.ToUpper(text[:1]) + text[1:] // as strerror(3) writes it
+	return fmt.Sprintf("(%d) %s\n%s: (%d) %s", int(r.errno), text, r.what, int(r.errno), text)
 }
 
 func describeOptions(name string) (any, error) {

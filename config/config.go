@@ -258,7 +258,7 @@ func (c *Config) Int(name string) int64 {
 		f, _ := parseDebug(v)
 		return int64(f)
 	default:
-		n, _ := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+		n, _ := ParseSI(v)
 		return n
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"sepiola/entity"
+	"sepiola/jsonfmt"
 )
 
 // Type is the type of an option's value.
@@ -46,18 +48,74 @@ type Option struct {
 	Startup bool     // a change takes effect at the next start only
 }
 
-// Check reports whether v is a value of the option, as a sentence naming what is
-// expected.
+// DumpJSON writes what "config help" shows of the option, as members of an open
+// object in Ceph's order (Option::dump in src/common/options.cc). All options here
+// are of the level "advanced", and bounds are shown where there are any.
+func (o Option) DumpJSON(w *jsonfmt.Writer) {
+	w.String("name", o.Name)
+	w.String("type", o.Type.String())
+	w.String("level", "advanced")
+	w.String("desc", o.Desc)
+	w.String("long_desc", "")
+	n, err := o.number(o.Default)
+	switch {
+	case err != nil:
+		w.String("default", o.Default)
+	case o.Type == Bool:
+		b, _ := ParseBool(o.Default) // number has read it
+		w.Bool("default", b)
+	case o.Type == Int || o.Type == Uint || o.Type == Size || o.Type == Secs:
+		w.Int("default", int64(n))
+	case o.Type == Float:
+		w.Float("default", n)
+	default:
+		w.String("default", o.Default)
+	}
+	w.String("daemon_default", "")
+	for _, none := range []string{"tags", "services", "see_also"} {
+		w.Strings(none, nil)
+	}
+	if o.Type == Str || o.Type == Debug {
+		w.Strings("enum_values", o.Choices)
+	}
+	if o.Min != 0 || o.Max != 0 {
+		w.Float("min", o.Min)
+		w.Float("max", o.Max)
+	} else {
+		w.String("min", "")
+		w.String("max", "")
+	}
+	w.Bool("can_update_at_runtime", !o.Startup)
+	w.Strings("flags", []string{map[bool]string{true: "startup", false: "runtime"}[o.Startup]})
+}
+
+// Check reports whether v is a value of the option, as a sentence that names it and
+// what is wrong.
 func (o Option) Check(v string) error {
-	n, err := o.number(v)
-	if err != nil {
+	if err := o.Validate(v); err != nil {
 		return fmt.Errorf("option %s: %w", o.Name, err)
 	}
-	if (o.Min != 0 || o.Max != 0) && (n < o.Min || n > o.Max) {
-		return fmt.Errorf("option %s: %s is outside [%s, %s]", o.Name, v, trim(o.Min), trim(o.Max))
+	return nil
+}
+
+// Validate is [Option.Check] without the option's name. The sentences, which reach
+// operators through "config set", are those of Option::validate and parse_value
+// (src/common/options.cc).
+func (o Option) Validate(v string) error {
+	n, err := o.number(v)
+	if err != nil {
+		return err
+	}
+	if o.Min != 0 || o.Max != 0 {
+		switch {
+		case n < o.Min:
+			return fmt.Errorf("Value '%s' is below minimum %s", trim(n), trim(o.Min))
+		case n > o.Max:
+			return fmt.Errorf("Value '%s' exceeds maximum %s", trim(n), trim(o.Max))
+		}
 	}
 	if len(o.Choices) > 0 && !slices.Contains(o.Choices, v) {
-		return fmt.Errorf("option %s: %q is none of %s", o.Name, v, strings.Join(o.Choices, ", "))
+		return fmt.Errorf("'%s' is not one of the permitted values: %s", v, strings.Join(o.Choices, ", "))
 	}
 	return nil
 }
@@ -67,18 +125,12 @@ func trim(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 // number parses v by type; the result is 0 for what is no number.
 func (o Option) number(v string) (n float64, err error) {
 	switch o.Type {
-	case Int:
+	case Int, Uint:
 		var i int64
-		if i, err = strconv.ParseInt(v, 10, 64); err != nil {
-			err = fmt.Errorf("%q is not an integer", v)
+		if i, err = ParseSI(v); err == nil && i < 0 && o.Type == Uint {
+			err = errors.New("strict_sistrtoll: value should not be negative")
 		}
 		n = float64(i)
-	case Uint:
-		var u uint64
-		if u, err = strconv.ParseUint(v, 10, 64); err != nil {
-			err = fmt.Errorf("%q is not an integer of 0 or more", v)
-		}
-		n = float64(u)
 	case Size:
 		var u uint64
 		u, err = ParseSize(v)
@@ -86,7 +138,7 @@ func (o Option) number(v string) (n float64, err error) {
 	case Float:
 		n, err = strconv.ParseFloat(v, 64)
 		if err != nil || math.IsNaN(n) {
-			err = fmt.Errorf("%q is not a number", v)
+			err = fmt.Errorf("strict_strtod: expected double, got: '%s'", v)
 		}
 	case Bool:
 		_, err = ParseBool(v)
@@ -115,9 +167,44 @@ func parseDebug(v string) (float64, error) {
 		_, err = strconv.ParseUint(strings.TrimSpace(memory), 10, 8)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a debug level such as 5 or 1/5", v)
+		return 0, errors.New("value must take the form N or N/M, where N and M are integers")
 	}
 	return float64(n), nil
+}
+
+// siUnits are the powers of 1000 that an integer may carry as its last letter.
+const siUnits = "KMGTPE"
+
+// ParseSI reads an integer, possibly with a decimal unit: 5, -1, 10K
+// (strict_si_cast in src/common/strtol.cc). Errors are worded as there.
+func ParseSI(v string) (int64, error) {
+	s := strings.TrimSpace(v)
+	if s == "" {
+		return 0, errors.New("strict_sistrtoll: value not specified")
+	}
+	factor := int64(1)
+	if strings.Trim(s, "0123456789+-") != "" {
+		unit := strings.IndexByte(siUnits, s[len(s)-1])
+		if unit < 0 && s[len(s)-1] != 'B' {
+			return 0, errors.New("strict_si_cast: unit prefix not recognized")
+		}
+		if unit >= 0 {
+			s = s[:len(s)-1]
+		}
+		for range unit + 1 {
+			factor *= 1000
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("The option value '%s' seems to be invalid", s)
+	case err != nil:
+		return 0, fmt.Errorf("Expected option value to be integer, got '%s'", s)
+	case n > math.MaxInt64/factor || n < math.MinInt64/factor:
+		return 0, errors.New("strict_sistrtoll: value out of range")
+	}
+	return n * factor, nil
 }
 
 // ParseSize reads a number of bytes: "4096", "4K", "128M", "1.5G" with or
@@ -136,7 +223,7 @@ func ParseSize(s string) (uint64, error) {
 	}
 	f, err := strconv.ParseFloat(t, 64)
 	if err != nil || f < 0 || f*float64(uint64(1)<<shift) >= math.MaxInt64 {
-		return 0, fmt.Errorf("%q is not a size such as 4096, 64K or 128M", s)
+		return 0, errors.New("strict_iecstrtoll: unit prefix not recognized")
 	}
 	return uint64(f * float64(uint64(1)<<shift)), nil
 }
@@ -149,7 +236,7 @@ func ParseBool(s string) (bool, error) {
 	case "false", "no", "off", "0":
 		return false, nil
 	}
-	return false, fmt.Errorf("%q is neither true nor false", s)
+	return false, fmt.Errorf("Expected option value to be integer, got '%s'", s)
 }
 
 // ParseSecs reads a span of time: seconds as a number, or a number with a unit

@@ -1,16 +1,13 @@
 package mon
 
 import (
-	"fmt"
 	"maps"
-	"os"
-	"runtime"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"sepiola/command"
+	"sepiola/hostinfo"
 	"sepiola/jsonfmt"
+	"sepiola/msgr"
+	"sepiola/osdmap"
 	"sepiola/version"
 )
 
@@ -84,9 +81,20 @@ func (m *Monitor) monStatusJSON(w *jsonfmt.Writer) {
 	}
 	w.Close()
 	w.Int("quorum_age", m.secondsSince(m.since))
+	w.OpenObject("features")
+	w.Stringf("required_con", "%d", msgr.FeaturesProtocol)
+	w.Strings("required_mon", osdmap.MonFeaturesPersistent.Names())
+	w.Stringf("quorum_con", "%d", msgr.FeaturesAll)
+	w.Strings("quorum_mon", osdmap.MonFeaturesPersistent.Names())
+	w.Close()
+	for _, none := range []string{"outside_quorum", "extra_probe_peers", "sync_provider"} {
+		w.Strings(none, nil)
+	}
 	w.OpenObject("monmap")
 	st.MonMap.DumpJSON(w)
 	w.Close()
+	m.featureMapJSON(w, "feature_map")
+	w.Bool("stretch_mode", false)
 	w.Close()
 }
 
@@ -130,34 +138,12 @@ func (m *Monitor) cmdSessions(q *query) reply {
 	return reply{out: w.Bytes()}
 }
 
-// metadata is what the monitor says of itself and its host
-// (collect_sys_info in src/common/util.cc).
+// metadata is what the monitor says of itself and its host.
 func (m *Monitor) metadata() map[string]string {
-	meta := map[string]string{
-		"addrs": m.monMsr.Addrs().String(), "arch": arch(), "os": "Linux",
-		"ceph_version": version.Pretty(), "ceph_version_short": version.Ceph, "ceph_release": version.Release,
-		"compression_algorithms": "none",
-	}
-	if h, err := os.Hostname(); err == nil {
-		meta["hostname"], _, _ = strings.Cut(h, ".")
-	}
-	var u unix.Utsname
-	if unix.Uname(&u) == nil {
-		meta["kernel_version"] = unix.ByteSliceToString(u.Release[:])
-		meta["kernel_description"] = unix.ByteSliceToString(u.Version[:])
-		meta["arch"] = unix.ByteSliceToString(u.Machine[:])
-	}
-	var info unix.Sysinfo_t
-	if unix.Sysinfo(&info) == nil {
-		meta["mem_total_kb"] = fmt.Sprint(uint64(info.Totalram) * uint64(info.Unit) >> 10)
-		meta["mem_swap_kb"] = fmt.Sprint(uint64(info.Totalswap) * uint64(info.Unit) >> 10)
-	}
+	meta := hostinfo.Collect()
+	maps.Copy(meta, map[string]string{
+		"addrs": m.monMsr.Addrs().String(), "ceph_version": version.Pretty(), "ceph_version_short": version.Ceph,
+		"ceph_release": version.Release, "compression_algorithms": "none",
+	})
 	return meta
-}
-
-func arch() string {
-	if runtime.GOARCH == "amd64" {
-		return "x86_64"
-	}
-	return runtime.GOARCH
 }

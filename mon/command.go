@@ -234,6 +234,7 @@ const (
 	flagMgr        = command.FlagMgr
 	flagDeprecated = command.FlagDeprecated
 	flagHidden     = command.FlagHidden
+	flagNoForward  = command.FlagNoForward
 )
 
 // spec is a shorthand for the tables.

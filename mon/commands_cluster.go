@@ -21,7 +21,7 @@ var clusterCommands = []entry{
 	{spec("health name=detail,type=CephChoices,strings=detail,req=false", "show cluster health", "mon", "r", 0), (*Monitor).cmdHealth},
 	{spec("df name=detail,type=CephChoices,strings=detail,req=false", "show cluster free space stats", "mon", "r", 0), (*Monitor).cmdDF},
 	{spec("fsid", "show cluster FSID/UUID", "mon", "r", 0), (*Monitor).cmdFSID},
-	{spec("version", "show mon daemon version", "mon", "r", 0), (*Monitor).cmdVersion},
+	{spec("version", "show mon daemon version", "mon", "r", flagNoForward|flagHidden), (*Monitor).cmdVersion},
 	{spec("versions", "check running versions of ceph daemons", "mon", "r", 0), (*Monitor).cmdVersions},
 	{spec("features", "report of connected features", "mon", "r", 0), (*Monitor).cmdFeatures},
 	{spec("quorum_status", "report status of monitor quorum", "mon", "r", 0), (*Monitor).cmdQuorumStatus},
@@ -63,6 +63,7 @@ func (m *Monitor) statusJSON(w *jsonfmt.Writer) {
 	w.String("fsid", m.cfg.FSID.String())
 	m.healthJSON(w, "health", false)
 	m.quorumJSON(w)
+	w.Int("quorum_age", m.secondsSince(m.since))
 	w.OpenObject("monmap")
 	w.Uint("epoch", uint64(st.MonMap.Epoch))
 	w.String("min_mon_release_name", st.MonMap.MinMonRelease.String())
@@ -259,8 +260,14 @@ func (m *Monitor) cmdMonCount(q *query) reply {
 	return reply{out: w.Bytes()}
 }
 
-// cmdFeatures counts connected peers by their feature bits.
 func (m *Monitor) cmdFeatures(q *query) reply {
+	w := q.writer()
+	m.featureMapJSON(w, "")
+	return reply{out: w.Bytes()}
+}
+
+// featureMapJSON counts connected peers by their feature bits.
+func (m *Monitor) featureMapJSON(w *jsonfmt.Writer, name string) {
 	counts := map[entity.Type]map[uint64]int{entity.TypeMon: {msgr.FeaturesAll: 1}, entity.TypeMgr: {msgr.FeaturesAll: 1}}
 	for s := range m.sessions {
 		if counts[s.name.Type] == nil {
@@ -268,8 +275,7 @@ func (m *Monitor) cmdFeatures(q *query) reply {
 		}
 		counts[s.name.Type][s.conn.Features()]++
 	}
-	w := q.writer()
-	w.OpenObject("")
+	w.OpenObject(name)
 	for _, kind := range []entity.Type{entity.TypeMon, entity.TypeMDS, entity.TypeOSD, entity.TypeClient, entity.TypeMgr} {
 		if len(counts[kind]) == 0 {
 			continue
@@ -285,7 +291,6 @@ func (m *Monitor) cmdFeatures(q *query) reply {
 		w.Close()
 	}
 	w.Close()
-	return reply{out: w.Bytes()}
 }
 
 func (m *Monitor) cmdTimeSync(q *query) reply {

@@ -158,7 +158,19 @@ func (m *Monitor) cmdConfigGet(q *query) reply {
 	w := q.writer()
 	w.OpenObject("")
 	for _, r := range rows {
-		r.dump(w, r.name)
+		w.OpenObject(r.name)
+		w.String("value", r.value)
+		w.String("section", r.section)
+		w.OpenObject("mask")
+		if class, ok := strings.CutPrefix(r.mask, "class:"); ok {
+			w.String("device_class", class)
+		} else if kind, place, ok := strings.Cut(r.mask, ":"); ok {
+			w.String("location_type", kind)
+			w.String("location_value", place)
+		}
+		w.Close()
+		w.Bool("can_update_at_runtime", !r.opt.Startup && r.known)
+		w.Close()
 	}
 	w.Close()
 	return reply{out: w.Bytes()}
@@ -168,19 +180,14 @@ func (m *Monitor) cmdConfigHelp(q *query) reply {
 	key := config.Normalize(q.args.String("key"))
 	opt, ok := config.Lookup(key)
 	if !ok {
-		return refuse(syscall.ENOENT, "configuration option '%s' not recognized", q.args.String("key"))
+		return refuse(syscall.ENOENT, "")
 	}
 	if !q.isJSON() {
 		return text("%s - %s\n  (%s, advanced)\n  Default: %s\n  Can update at runtime: %v\n", opt.Name, opt.Desc, opt.Type, opt.Default, !opt.Startup)
 	}
 	w := q.writer()
 	w.OpenObject("")
-	w.String("name", opt.Name)
-	w.String("type", opt.Type.String())
-	w.String("level", "advanced")
-	w.String("desc", opt.Desc)
-	w.String("default", opt.Default)
-	w.Bool("can_update_at_runtime", !opt.Startup)
+	opt.DumpJSON(w)
 	w.Close()
 	return reply{out: w.Bytes()}
 }
@@ -208,9 +215,9 @@ func (m *Monitor) cmdKeyGet(q *query) reply {
 	key := q.args.String("key")
 	v, ok := m.machine.State.ConfigKeys[key]
 	if !ok {
-		return refuse(syscall.ENOENT, "error obtaining '%s': (2) No such file or directory", key)
+		return refuse(syscall.ENOENT, "")
 	}
-	return reply{out: []byte(v), status: "obtained '" + key + "'"}
+	return reply{out: []byte(v)}
 }
 
 func (m *Monitor) cmdKeyExists(q *query) reply {
@@ -236,5 +243,5 @@ func (m *Monitor) cmdKeyDump(q *query) reply {
 		}
 	}
 	w.Close()
-	return reply{out: w.Bytes()}
+	return line(w)
 }

@@ -32,7 +32,7 @@ var mgrCommands = []entry{
 	{spec("mgr services", "list service endpoints provided by mgr modules", "mgr", "r", 0), (*Monitor).cmdMgrServices},
 	{spec("mgr metadata name=who,type=CephString,req=false", "dump metadata for all daemons or a specific daemon", "mgr", "r", 0), (*Monitor).cmdMgrMetadata},
 	{spec("mgr versions", "check running versions of ceph-mgr daemons", "mgr", "r", 0), (*Monitor).cmdMgrVersions},
-	{spec("service dump", "dump service map", "mgr", "r", flagMgr), (*Monitor).cmdServiceDump},
+	{spec("service dump", "dump service map", "service", "r", flagMgr), (*Monitor).cmdServiceDump},
 }
 
 // pgOneLine is "pg stat" (PGMapDigest::print_oneline_summary).

@@ -382,7 +382,7 @@ func (m *Monitor) cmdPGMap(q *query) reply {
 	mapped := om.RawPGToPG(pg)
 	p := om.Pools[pg.Pool]
 	if p == nil {
-		return refuse(syscall.ENOENT, "pgid '%s' does not exist", pg)
+		return refuse(syscall.ENOENT, "pg '%s' does not exist", pg)
 	}
 	up, _, acting, _ := om.PGToUpActing(mapped)
 	if !q.isJSON() {

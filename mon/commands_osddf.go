@@ -171,10 +171,10 @@ func usageJSON(w *jsonfmt.Writer, prefix string, s *pglog.StoreStatfs) {
 // cmdCrushTree is "osd crush tree".
 func (m *Monitor) cmdCrushTree(q *query) reply {
 	om := m.machine.State.OSD
-	if q.args.String("shadow") != "" {
-		return refuse(syscall.EOPNOTSUPP, "shadow trees are not shown")
-	}
 	nodes, _ := om.Tree(0, "")
+	if q.args.String("shadow") != "" {
+		nodes = om.ShadowTree()
+	}
 	if q.isJSON() {
 		w := q.writer()
 		w.OpenObject("")

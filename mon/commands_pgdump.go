@@ -170,6 +170,7 @@ func (m *Monitor) pgDumpJSON(w *jsonfmt.Writer, has func(...string) bool) {
 		w.OpenObject("osd_stats_sum")
 		osdStatJSON(w, &total)
 		w.Close()
+		m.pgDeltaJSON(w)
 	}
 	if has("all", "pgs") {
 		w.OpenArray("pg_stats")
@@ -217,10 +218,33 @@ func (m *Monitor) pgDumpJSON(w *jsonfmt.Writer, has func(...string) bool) {
 			w.Close()
 		}
 		w.Close()
+		m.poolSpaceJSON(w)
 	}
 	if whole {
 		w.Close()
 	}
+}
+
+// pgDeltaJSON prints how the sums changed lately (PGMap::dump_delta).
+func (m *Monitor) pgDeltaJSON(w *jsonfmt.Writer) {
+	delta, span := m.pgs.Delta()
+	w.OpenObject("pg_stats_delta")
+	poolStatJSON(w, &delta)
+	w.Stringf("stamp_delta", "%.6f", span.Seconds())
+	w.Close()
+}
+
+// poolSpaceJSON prints what each pool takes on each OSD.
+func (m *Monitor) poolSpaceJSON(w *jsonfmt.Writer) {
+	w.OpenArray("pool_statfs")
+	for _, p := range m.pgs.PoolSpace() {
+		w.OpenObject("")
+		w.Int("poolid", p.Pool)
+		w.Int("osd", int64(p.OSD))
+		statfsMembers(w, &p.Statfs)
+		w.Close()
+	}
+	w.Close()
 }
 
 func statSumJSON(w *jsonfmt.Writer, sum *pglog.ObjectStatSum) {
@@ -252,6 +276,11 @@ var sumOrder = []string{"num_bytes", "num_objects", "num_object_clones", "num_ob
 
 func statfsJSON(w *jsonfmt.Writer, name string, s *pglog.StoreStatfs) {
 	w.OpenObject(name)
+	statfsMembers(w, s)
+	w.Close()
+}
+
+func statfsMembers(w *jsonfmt.Writer, s *pglog.StoreStatfs) {
 	w.Uint("total", s.Total)
 	w.Uint("available", s.Available)
 	w.Uint("internally_reserved", s.InternallyReserved)
@@ -262,7 +291,6 @@ func statfsJSON(w *jsonfmt.Writer, name string, s *pglog.StoreStatfs) {
 	w.Int("data_compressed_original", s.DataCompressedOriginal)
 	w.Int("omap_allocated", s.OmapAllocated)
 	w.Int("internal_metadata", s.InternalMetadata)
-	w.Close()
 }
 
 func poolStatJSON(w *jsonfmt.Writer, p *pglog.PoolStat) {

@@ -142,6 +142,17 @@ func optVar(d osdmap.PoolOptDesc) poolVar {
 	}}
 }
 
+func oneIf(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// afterAutoscaleMode is the option before which "osd pool get POOL all" lists the
+// mode, which is no option.
+const afterAutoscaleMode = "pg_autoscale_bias"
+
 // poolVarTable is in the order of "osd pool get POOL all".
 var poolVarTable = func() []poolVar {
 	t := []poolVar{
@@ -154,16 +165,16 @@ var poolVarTable = func() []poolVar {
 		})},
 		flagVar("hashpspool"), flagVar("nodelete"), flagVar("nopgchange"), flagVar("nosizechange"),
 		flagVar("write_fadvise_dontneed"), flagVar("noscrub"), flagVar("nodeep-scrub"),
-		{"use_gmt_hitset", truth(func(p *osdmap.Pool) bool { return p.UseGMTHitSet })},
-		{"fast_read", number(func(p *osdmap.Pool) int64 {
-			if p.FastRead {
-				return 1
-			}
-			return 0
-		})},
-		{"pg_autoscale_mode", word(func(_ *Monitor, p *osdmap.Pool) string { return p.AutoscaleMode.String() })},
+		{"use_gmt_hitset", func(_ *Monitor, p *osdmap.Pool) (string, func(*jsonfmt.Writer, string), bool) {
+			return fmt.Sprint(oneIf(p.UseGMTHitSet)), func(w *jsonfmt.Writer, n string) { w.Bool(n, p.UseGMTHitSet) }, true
+		}},
+		{"fast_read", number(func(p *osdmap.Pool) int64 { return oneIf(p.FastRead) })},
 	}
+	mode := poolVar{"pg_autoscale_mode", word(func(_ *Monitor, p *osdmap.Pool) string { return p.AutoscaleMode.String() })}
 	for _, d := range osdmap.PoolOptDescs {
+		if d.Name == afterAutoscaleMode {
+			t = append(t, mode)
+		}
 		t = append(t, optVar(d))
 	}
 	return t

@@ -216,7 +216,35 @@ func (m *Monitor) poolHealth(checks map[string]check) {
 		c.detail = append(c.detail, "use 'ceph osd pool application enable <pool-name> <app-name>', where <app-name> is 'cephfs', 'rbd', 'rgw', or freeform for custom applications.")
 		checks["POOL_APP_NOT_ENABLED"] = c
 	}
+	m.scrubFlagHealth(checks)
 	m.pgCountHealth(checks)
+}
+
+// scrubFlagHealth reminds of pools that are not scrubbed, which is not an ailment.
+func (m *Monitor) scrubFlagHealth(checks map[string]check) {
+	om := m.machine.State.OSD
+	flags := []struct {
+		bit  uint64
+		name string
+	}{{osdmap.PoolFlagNoScrub, "noscrub"}, {osdmap.PoolFlagNoDeepScrub, "nodeep-scrub"}}
+	var set, detail []string
+	seen := uint64(0)
+	for _, id := range om.PoolIDs() {
+		for _, f := range flags {
+			if om.Pools[id].HasFlag(f.bit) {
+				detail = append(detail, fmt.Sprintf("Pool %s has %s flag", om.PoolNames[id], f.name))
+				seen |= f.bit
+			}
+		}
+	}
+	for _, f := range flags {
+		if seen&f.bit != 0 {
+			set = append(set, f.name)
+		}
+	}
+	if len(set) > 0 {
+		checks["POOL_SCRUB_FLAGS"] = check{healthOK, "Some pool(s) have the " + strings.Join(set, ", ") + " flag(s) set", 0, detail}
+	}
 }
 
 func (m *Monitor) pgCountHealth(checks map[string]check) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sepiola/hostinfo"
 	"sepiola/message"
 	"sepiola/msgr"
 	"sepiola/object"
@@ -104,22 +104,24 @@ func (d *Daemon) sendBoot() {
 // OSD::update_crush_device_class).
 func (d *Daemon) updateCrush(ctx context.Context) error {
 	o := d.cfg.Options
-	if o.Bool("osd_crush_update_on_start") {
-		weight, err := d.crushWeight()
-		if err != nil {
-			return err
-		}
-		cmd := map[string]any{"prefix": "osd crush create-or-move", "id": int(d.cfg.WhoAmI),
-			"weight": weight, "args": d.crushLocation()}
+	// The class comes first, so that shadows of buckets are made along with them and
+	// get the numbers they get in Ceph.
+	if o.Bool("osd_class_update_on_start") {
+		cmd := map[string]any{"prefix": "osd crush set-device-class", "class": d.deviceClass(),
+			"ids": []string{strconv.Itoa(int(d.cfg.WhoAmI))}}
 		if err := d.monCommand(ctx, cmd); err != nil {
 			return err
 		}
 	}
-	if !o.Bool("osd_class_update_on_start") {
+	if !o.Bool("osd_crush_update_on_start") {
 		return nil
 	}
-	return d.monCommand(ctx, map[string]any{"prefix": "osd crush set-device-class", "class": d.deviceClass(),
-		"ids": []string{strconv.Itoa(int(d.cfg.WhoAmI))}})
+	weight, err := d.crushWeight()
+	if err != nil {
+		return err
+	}
+	return d.monCommand(ctx, map[string]any{"prefix": "osd crush create-or-move", "id": int(d.cfg.WhoAmI),
+		"weight": weight, "args": d.crushLocation()})
 }
 
 func (d *Daemon) monCommand(ctx context.Context, cmd map[string]any) error {
@@ -185,23 +187,19 @@ func rotational(path string) bool {
 
 // metadata is what "ceph osd metadata" shows of this OSD.
 func (d *Daemon) metadata() map[string]string {
-	host, _ := os.Hostname()
-	var u unix.Utsname
-	_ = unix.Uname(&u) // an empty description at worst
-	str := func(b []byte) string { return unix.ByteSliceToString(b) }
-	rot := "0"
-	if d.deviceClass() == "hdd" {
+	class, rot := d.deviceClass(), "0"
+	if class == "hdd" {
 		rot = "1"
 	}
-	return map[string]string{
-		"arch": str(u.Machine[:]), "back_addr": d.nets.cluster.Addrs().String(), "ceph_release": version.Release,
-		"ceph_version": version.Pretty(), "ceph_version_short": version.Ceph,
-		"front_addr": d.nets.public.Addrs().String(), "hb_back_addr": d.nets.hbBack.Addrs().String(),
-		"hb_front_addr": d.nets.hbFront.Addrs().String(), "hostname": host,
-		"kernel_description": str(u.Version[:]), "kernel_version": str(u.Release[:]), "os": "Linux",
+	meta := hostinfo.Collect()
+	maps.Copy(meta, map[string]string{
+		"back_addr": d.nets.cluster.Addrs().String(), "front_addr": d.nets.public.Addrs().String(),
+		"hb_back_addr": d.nets.hbBack.Addrs().String(), "hb_front_addr": d.nets.hbFront.Addrs().String(),
+		"ceph_release": version.Release, "ceph_version": version.Pretty(), "ceph_version_short": version.Ceph,
 		"osd_data": d.cfg.Options.String("osd_data"), "osd_objectstore": d.cfg.Store.Kind(),
-		"rotational": rot, "cpu": runtime.GOARCH, "mem_swap_kb": "0", "sepiola_version": version.Sepiola,
-	}
+		"rotational": rot, "journal_rotational": rot, "default_device_class": class, "sepiola_version": version.Sepiola,
+	})
+	return meta
 }
 
 // monSession: a new session with a monitor; what may have been lost with the old one

@@ -42,21 +42,11 @@ func (m *Map) Tree(filter TreeFilter, root string) (nodes, stray []TreeNode) {
 	var roots []int32
 	if root == "" {
 		roots = m.Crush.Roots(false)
-		slices.Sort(roots)
 	} else if id, ok := m.Crush.ItemID(root); ok {
 		roots = []int32{id}
 	}
 	t := treeWalk{m: m, filter: filter, touched: map[int32]bool{}}
-	for _, id := range roots {
-		if !t.shows(id, 0) {
-			continue
-		}
-		weight := float32(0)
-		if b := m.Crush.Bucket(id); b != nil {
-			weight = float32(fraction(b.Weight))
-		}
-		t.visit(TreeNode{ID: id, Weight: weight})
-	}
+	t.visitRoots(roots)
 	if root != "" {
 		return t.nodes, nil
 	}
@@ -66,6 +56,15 @@ func (m *Map) Tree(filter TreeFilter, root string) (nodes, stray []TreeNode) {
 		}
 	}
 	return t.nodes, stray
+}
+
+// ShadowTree returns the CRUSH hierarchy together with the shadows that buckets
+// have for each device class, in the order of `ceph osd crush tree
+// --show-shadow`.
+func (m *Map) ShadowTree() []TreeNode {
+	t := treeWalk{m: m, touched: map[int32]bool{}}
+	t.visitRoots(m.Crush.Roots(true))
+	return t.nodes
 }
 
 type treeWalk struct {
@@ -109,6 +108,19 @@ func (t *treeWalk) shows(id int32, depth int) bool {
 		return false
 	default:
 		return slices.ContainsFunc(b.Items, func(c int32) bool { return t.shows(c, depth+1) })
+	}
+}
+
+func (t *treeWalk) visitRoots(roots []int32) {
+	for _, id := range roots {
+		if !t.shows(id, 0) {
+			continue
+		}
+		weight := float32(0)
+		if b := t.m.Crush.Bucket(id); b != nil {
+			weight = float32(fraction(b.Weight))
+		}
+		t.visit(TreeNode{ID: id, Weight: weight})
 	}
 }
 

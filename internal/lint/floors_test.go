@@ -14,7 +14,7 @@ import (
 // floors are the packages from the ground up: a package imports only from floors
 // below its own. Sub-packages stand on their parent's floor, below it.
 var floors = [][]string{
-	{"wire", "version", "jsonfmt", "texttable", "command"},
+	{"wire", "version", "jsonfmt", "texttable", "command", "hostinfo"},
 	{"entity"},
 	{"object", "config"},
 	{"crush", "logging", "adminsocket"},

@@ -283,3 +283,22 @@ func (m *Map) Remapped() int {
 	}
 	return n
 }
+
+// PoolSpace is what a pool takes on an OSD.
+type PoolSpace struct {
+	Pool   int64
+	OSD    int32
+	Statfs pglog.StoreStatfs
+}
+
+// PoolSpace returns what each pool takes on each OSD, as the OSDs report it,
+// sorted by pool and OSD.
+func (m *Map) PoolSpace() []PoolSpace {
+	var out []PoolSpace
+	for _, pool := range slices.Sorted(maps.Keys(m.pools)) {
+		for _, osd := range slices.Sorted(maps.Keys(m.pools[pool])) {
+			out = append(out, PoolSpace{pool, osd, m.pools[pool][osd]})
+		}
+	}
+	return out
+}

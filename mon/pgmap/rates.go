@@ -86,3 +86,17 @@ func (m *Map) Rate(pool int64) Rate {
 		RecoveredKeys:    per(a.sum.NumKeysRecovered, b.sum.NumKeysRecovered),
 	}
 }
+
+// Delta returns how the cluster's sums changed over the window of the rates, and
+// how long that was.
+func (m *Map) Delta() (pglog.PoolStat, time.Duration) {
+	var d pglog.PoolStat
+	list := m.history.pools[-1]
+	if len(list) < 2 {
+		return d, 0
+	}
+	a, b := list[0], list[len(list)-1]
+	d.Stats.Sum = b.sum
+	d.Stats.Sum.Sub(&a.sum)
+	return d, b.at.Sub(a.at)
+}

@@ -146,7 +146,7 @@ func (t *txn) configSet(a *Admin) Reply {
 		if !ok {
 			return failed(syscall.EINVAL, "unrecognized config option '%s'", a.Args.String("name"))
 		}
-		if err := opt.Check(value); err != nil {
+		if err := opt.Validate(value); err != nil {
 			return failed(syscall.EINVAL, "error parsing value: %v", err)
 		}
 		if name == "fsid" || name == "mon_host" || name == "mon_data" {
@@ -199,7 +199,7 @@ func (t *txn) configKeySet(a *Admin) Reply {
 func (t *txn) configKeyRm(a *Admin) Reply {
 	key := a.Args.String("key")
 	if _, ok := t.s.ConfigKeys[key]; !ok {
-		return done("no such key '%s'", key)
+		return done("key deleted")
 	}
 	t.s.ConfigKeys = maps.Clone(t.s.ConfigKeys)
 	delete(t.s.ConfigKeys, key)

@@ -259,6 +259,29 @@ func (t *txn) setPoolOpt(c *poolChange, d osdmap.PoolOptDesc) Reply {
 	return done("set pool %d %s to %s", c.id, d.Name, c.val)
 }
 
+// badUnits says in the words of strict_si_cast and strict_iec_cast
+// (src/common/strtol.cc) why a number is none.
+func badUnits(s, num string, base int64) string {
+	rest := strings.TrimLeft(s, "0123456789+-")
+	switch {
+	case s == "" && base == 1000:
+		return "strict_sistrtoll: value not specified"
+	case s == "":
+		return "strict_iecstrtoll: value not specified"
+	case rest != "" && base == 1000 && !strings.ContainsAny(rest[len(rest)-1:], "BKMGTPE"):
+		return "strict_si_cast: unit prefix not recognized"
+	case base == 1024 && len(rest) > 2:
+		return "strict_iecstrtoll: illegal prefix (length > 2)"
+	case rest != "" && base == 1024 && !strings.ContainsAny(rest[:1], "BKMGTPE"):
+		return "strict_iecstrtoll: unit prefix not recognized"
+	case strings.HasPrefix(num, "-") && base == 1000:
+		return "strict_sistrtoll: value should not be negative"
+	case strings.HasPrefix(num, "-"):
+		return "strict_iecstrtoll: value should not be negative"
+	}
+	return "Expected option value to be integer, got '" + num + "'"
+}
+
 // parseUnits reads an integer with a unit letter (B K M G T P E, each with an
 // optional "i"), which are powers of base.
 func parseUnits(s string, base int64) (int64, string) {
@@ -270,7 +293,7 @@ func parseUnits(s string, base int64) (int64, string) {
 		exp = 0
 	}
 	if err != nil || len(unit) > 1 || n < 0 {
-		return 0, "Expected option value to be integer, got '" + s + "'"
+		return 0, badUnits(s, num, base)
 	}
 	for range exp {
 		if n > math.MaxInt64/base {
