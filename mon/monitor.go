@@ -47,6 +47,7 @@ type Monitor struct {
 	running  bool // the node was started
 	maps     mapCache
 	daemons  map[entity.Name]*daemonReport
+	config   map[string]string // our own options, as last taken from the state
 	shutdown bool
 
 	stop chan struct{}
@@ -381,6 +382,7 @@ func (m *Monitor) applied() {
 	if m.machine.State.OSD == nil {
 		return
 	}
+	m.takeConfig()
 	m.pgs.SetMap(m.machine.State.OSD, m.machine.State.Creating, m.now())
 	m.failures.setMap(m.machine.State.OSD, m.now())
 	m.publish()
