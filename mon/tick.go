@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sepiola/mon/state"
+	"sepiola/osdmap"
 )
 
 // tickLoop is the monitor's sense of time. Failures are looked at every second;
@@ -65,8 +66,28 @@ func (m *Monitor) tick(now time.Time) {
 	if m.blocklistExpired(now) || st.LastEpoch-st.FirstEpoch > set.MinEpochs {
 		m.propose(state.Command{Tick: &state.Tick{Settings: set}}, nil)
 	}
+	m.checkQuotas()
 	m.pgs.Tick(now)
 	m.dropOldReports(now)
+}
+
+// checkQuotas proposes what pools hold where that crossed a quota.
+func (m *Monitor) checkQuotas() {
+	var crossed map[int64]state.Use
+	for id, sum := range m.pgs.Pools() {
+		p := m.machine.State.OSD.Pools[id]
+		use := state.Use{Bytes: uint64(max(sum.Stats.Sum.NumBytes, 0)), Objects: uint64(max(sum.Stats.Sum.NumObjects, 0))}
+		if p == nil || state.OverQuota(p, use) == p.HasFlag(osdmap.PoolFlagFullQuota) {
+			continue
+		}
+		if crossed == nil {
+			crossed = map[int64]state.Use{}
+		}
+		crossed[id] = use
+	}
+	if crossed != nil {
+		m.propose(state.Command{PoolUse: &state.PoolUse{Pools: crossed}}, nil)
+	}
 }
 
 func (m *Monitor) blocklistExpired(now time.Time) bool {

@@ -28,6 +28,7 @@ type Command struct {
 	Mgr        *MgrActive  `json:",omitempty"`
 	MonMeta    *MonMeta    `json:",omitempty"`
 	PoolOp     *PoolOp     `json:",omitempty"`
+	PoolUse    *PoolUse    `json:",omitempty"`
 }
 
 // Encode returns the command as it stands in the log.

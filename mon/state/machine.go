@@ -292,6 +292,8 @@ func (t *txn) execute(c Command) Reply {
 		return t.pgCreated(c.PGCreated)
 	case c.Fullness != nil:
 		return t.fullness(c.Fullness)
+	case c.PoolUse != nil:
+		return t.poolUse(c.PoolUse)
 	case c.Tick != nil:
 		return t.tick(c.Tick)
 	case c.Log != nil:
