@@ -75,7 +75,7 @@ func (c *Config) Set(src Source, name, value string) error {
 		}
 	}
 	c.mu.Lock()
-	c.values[src][name] = value
+	c.values[src][name] = o.Canonical(value)
 	c.mu.Unlock()
 	c.notify(name)
 	return nil
@@ -104,7 +104,7 @@ func (c *Config) SetMon(values map[string]string) (bad []error) {
 			bad = append(bad, err)
 			continue
 		}
-		next[key] = values[name]
+		next[key] = o.Canonical(values[name])
 	}
 	c.mu.Lock()
 	old := c.values[FromMon]

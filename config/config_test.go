@@ -173,3 +173,23 @@ func TestDefaultsAreValid(t *testing.T) {
 		}
 	}
 }
+
+// Values are stored and shown in one form each, that of Ceph.
+func TestCanonicalValues(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"osd_max_backfills", "2K", "2000"},
+		{"osd_max_object_size", "64M", "67108864"},
+		{"mon_allow_pool_delete", "yes", "true"},
+		{"mon_allow_pool_delete", "0", "false"},
+		{"debug_osd", "10", "10/10"},
+		{"debug_osd", "1/5", "1/5"},
+		{"mon_osd_full_ratio", ".9", "0.900000"},
+		{"client_mount_timeout", "5m", "300"},
+		{"osd_max_backfills", "many", "many"},
+	} {
+		o, ok := Lookup(c.name)
+		if got := o.Canonical(c.in); !ok || got != c.want {
+			t.Errorf("%s = %s is stored as %q, want %q", c.name, c.in, got, c.want)
+		}
+	}
+}

@@ -62,8 +62,7 @@ func (o Option) DumpJSON(w *jsonfmt.Writer) {
 	case err != nil:
 		w.String("default", o.Default)
 	case o.Type == Bool:
-		b, _ := ParseBool(o.Default) // number has read it
-		w.Bool("default", b)
+		w.Bool("default", n != 0)
 	case o.Type == Int || o.Type == Uint || o.Type == Size || o.Type == Secs:
 		w.Int("default", int64(n))
 	case o.Type == Float:
@@ -120,6 +119,39 @@ func (o Option) Validate(v string) error {
 	return nil
 }
 
+// Canonical returns v as Ceph stores and shows it: sizes and integers without
+// unit, both halves of a debug level, "true" for "yes". What is no value of the
+// option stays as it is.
+func (o Option) Canonical(v string) string {
+	n, err := o.number(v)
+	if err != nil {
+		return v
+	}
+	switch o.Type {
+	case Int, Uint:
+		i, _ := ParseSI(v) // number has read it
+		return strconv.FormatInt(i, 10)
+	case Size:
+		u, _ := ParseSize(v)
+		return strconv.FormatUint(u, 10)
+	case Secs:
+		if n == math.Trunc(n) {
+			return trim(n)
+		}
+		return strconv.FormatFloat(n, 'f', 6, 64)
+	case Float:
+		return strconv.FormatFloat(n, 'f', 6, 64)
+	case Bool:
+		return strconv.FormatBool(n != 0)
+	case Debug:
+		if !strings.Contains(v, "/") {
+			v = strings.TrimSpace(v)
+			return v + "/" + v
+		}
+	}
+	return v
+}
+
 func trim(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // number parses v by type; the result is 0 for what is no number.
@@ -141,7 +173,10 @@ func (o Option) number(v string) (n float64, err error) {
 			err = fmt.Errorf("strict_strtod: expected double, got: '%s'", v)
 		}
 	case Bool:
-		_, err = ParseBool(v)
+		var b bool
+		if b, err = ParseBool(v); b {
+			n = 1
+		}
 	case Secs:
 		var d time.Duration
 		d, err = ParseSecs(v)

@@ -20,6 +20,7 @@ func index(tables ...[]Option) map[string]Option {
 	out := map[string]Option{}
 	for _, table := range tables {
 		for _, o := range table {
+			o.Default = o.Canonical(o.Default)
 			out[o.Name] = o
 		}
 	}

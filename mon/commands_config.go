@@ -65,7 +65,10 @@ func (r configRow) dump(w *jsonfmt.Writer, name string) {
 	w.Close()
 }
 
-func configTable(rows []configRow) string {
+// indent sets off sections by their rank.
+var indent = [...]string{"", "  ", "    "}
+
+func configTable(rows []configRow, indented bool) string {
 	var t texttable.Table
 	for _, h := range []string{"WHO", "MASK", "LEVEL", "OPTION", "VALUE", "RO"} {
 		t.Column(h, texttable.Left, texttable.Left)
@@ -75,23 +78,31 @@ func configTable(rows []configRow) string {
 		if r.opt.Startup {
 			ro = "*"
 		}
-		t.Row(r.section, r.mask, r.level(), r.name, r.value, ro)
+		section := r.section
+		if indented {
+			section = indent[sectionRank(section)] + section
+		}
+		t.Row(section, r.mask, r.level(), r.name, r.value, ro)
 	}
 	return t.String()
 }
 
+// sectionRank is 0 for the whole cluster, 1 for a kind of daemon, 2 for one
+// daemon; masks do not matter.
+func sectionRank(s string) int {
+	section, _, _ := strings.Cut(s, "/")
+	switch {
+	case section == "global":
+		return 0
+	case !strings.Contains(section, "."):
+		return 1
+	}
+	return 2
+}
+
 // sectionOrder puts global first, then kinds, then names, as Ceph lists them.
 func sectionOrder(a, b string) int {
-	rank := func(s string) int {
-		switch {
-		case s == "global" || strings.HasPrefix(s, "global/"):
-			return 0
-		case !strings.Contains(strings.SplitN(s, "/", 2)[0], "."):
-			return 1
-		}
-		return 2
-	}
-	if d := rank(a) - rank(b); d != 0 {
+	if d := sectionRank(a) - sectionRank(b); d != 0 {
 		return d
 	}
 	return strings.Compare(a, b)
@@ -108,7 +119,7 @@ func (m *Monitor) cmdConfigDump(q *query) reply {
 		}
 	}
 	if !q.isJSON() {
-		return reply{out: []byte(configTable(rows))}
+		return reply{out: []byte(configTable(rows, true))}
 	}
 	w := q.writer()
 	w.OpenArray("")
@@ -153,7 +164,7 @@ func (m *Monitor) cmdConfigGet(q *query) reply {
 		rows = append(rows, newConfigRow(conf[name].Who, name, conf[name].Value))
 	}
 	if !q.isJSON() {
-		return reply{out: []byte(configTable(rows))}
+		return reply{out: []byte(configTable(rows, false))}
 	}
 	w := q.writer()
 	w.OpenObject("")

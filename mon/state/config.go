@@ -149,6 +149,7 @@ func (t *txn) configSet(a *Admin) Reply {
 		if err := opt.Validate(value); err != nil {
 			return failed(syscall.EINVAL, "error parsing value: %v", err)
 		}
+		value = opt.Canonical(value)
 		if name == "fsid" || name == "mon_host" || name == "mon_data" {
 			return failed(syscall.EINVAL, "%s is special and cannot be stored by the mon", name)
 		}
