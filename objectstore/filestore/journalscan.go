@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 
 	"sepiola/entity"
 	"sepiola/objectstore/filestore/vfs"
@@ -42,6 +43,15 @@ func (j *journal) load() ([]loadedRound, error) {
 	start, err := j.readHeader()
 	if err != nil {
 		return nil, err
+	}
+	// The file may have grown since the header was written; the sync of what was
+	// written there has made that durable too.
+	size, err := j.f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if n := (size - journalBase) / int64(j.segSize); n > int64(j.segments) {
+		j.segments = uint32(min(n, math.MaxUint32))
 	}
 	j.maxSegs = max(j.maxSegs, j.segments)
 	j.next = start

@@ -125,7 +125,7 @@ func (f *fixture) wantData(o object.GID, want []byte) {
 	got, err := f.s.Read(pgColl, o, 0, 0)
 	f.must(err)
 	if !bytes.Equal(got.Flat(), want) {
-		f.t.Fatalf("%v reads %s, want %s", o, brief(got.Flat()), brief(want))
+		f.t.Fatalf("%v reads %s, want %s; first difference at %d", o, brief(got.Flat()), brief(want), firstDifference(got.Flat(), want))
 	}
 	st, err := f.s.Stat(pgColl, o)
 	f.must(err)
