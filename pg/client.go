@@ -267,20 +267,35 @@ func (p *PG) hasSnapContext(m *message.OSDOp) bool {
 	return len(m.Snaps) > 0
 }
 
+// snapSeq is the newest snapshot that a write knows of.
+func (p *PG) snapSeq(m *message.OSDOp) object.SnapID {
+	if !m.Has(message.FlagEnforceSnapContext) && p.pool.IsPoolSnapsMode() {
+		return p.pool.SnapSeq
+	}
+	return m.SnapSeq
+}
+
+// isRemovedSnap reports whether a snapshot of the pool is gone
+// (pg_pool_t::is_removed_snap).
+func (p *PG) isRemovedSnap(s object.SnapID) bool {
+	_, ok := p.pool.Snaps[s]
+	return p.pool.IsPoolSnapsMode() && s <= p.pool.SnapSeq && !ok
+}
+
 // onObject runs an operation when the object is free for it.
 func (p *PG) onObject(op *clientOp) {
 	id := op.Op.Object
-	if id.Snap == object.SnapDir {
-		id = id.WithSnap(object.NoSnap)
-	}
-	if id.Snap != object.NoSnap {
-		p.replyError(op, ops.ENoEnt) // no clones, so no snapshot of it
-		return
-	}
+	id = id.WithSnap(object.NoSnap)
 	o, err := p.objectContext(id)
 	if err != nil {
 		p.clog("error", "%v", err)
 		p.replyError(op, ops.EIO)
+		return
+	}
+	// Nothing is written in a snapshot's sight, so the object is as it was then: that
+	// is what one newer than its last change shows (find_object_context).
+	if of := op.Op.Object; of.IsSnap() && (of.Snap <= o.state.SnapSet.Seq || p.isRemovedSnap(of.Snap)) {
+		p.replyError(op, ops.ENoEnt)
 		return
 	}
 	p.adoptWatchers(o)

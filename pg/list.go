@@ -45,13 +45,32 @@ func splitBits(seed, pgNum uint32) uint {
 // list answers a listing of the PG's objects from a cursor on, in the order of
 // their ids (pg_nls_response_t). The result is 1 at the end.
 func (p *PG) list(m *message.OSDOp, op *message.SubOp) int32 {
+	return p.listThose(m, op, wire.NewDecoder(op.In.Flat()), nil)
+}
+
+// listFiltered lists the objects with a certain value of an attribute: the filter
+// "plain", the only one that is not an object class's (PGLSPlainFilter).
+func (p *PG) listFiltered(m *message.OSDOp, op *message.SubOp) int32 {
+	d := wire.NewDecoder(op.In.Flat())
+	_, _ = d.String(), d.String() // a class and a method, of old
+	kind, attr, value := d.String(), d.String(), d.String()
+	if d.Err() != nil || kind != "plain" {
+		return ops.EInval
+	}
+	return p.listThose(m, op, d, func(o object.ID) bool {
+		have, err := p.env.Reader.Attr(p.coll, p.gid(o), attr)
+		return err == nil && string(have) == value
+	})
+}
+
+// listThose lists the objects that pick picks, nil for all; the cursor is next in d.
+func (p *PG) listThose(m *message.OSDOp, op *message.SubOp, d *wire.Decoder, pick func(object.ID) bool) int32 {
 	if m.Object.Snap != object.NoSnap {
 		return ops.EInval
 	}
 	if p.osdmap.RawPGToPG(m.PGID.PGID) != p.id.PGID {
 		return 0
 	}
-	d := wire.NewDecoder(op.In.Flat())
 	from := object.DecodeID(d)
 	if d.Err() != nil {
 		return ops.EInval
@@ -65,6 +84,9 @@ func (p *PG) list(m *message.OSDOp, op *message.SubOp) int32 {
 	if err != nil {
 		p.clog("error", "listing: %v", err)
 		return ops.EInval
+	}
+	if pick != nil {
+		names = slices.DeleteFunc(names, func(o object.ID) bool { return !pick(o) })
 	}
 	result := int32(0)
 	if next.IsMax() {

@@ -139,10 +139,7 @@ func (p *PG) countUnfound() int {
 // blockedByRecovery makes an operation wait for an object that is missing here,
 // or, if it writes, on any member.
 func (p *PG) blockedByRecovery(op *clientOp) bool {
-	o := op.Op.Object
-	if o.Snap == object.SnapDir {
-		o = o.WithSnap(object.NoSnap)
-	}
+	o := op.Op.Object.WithSnap(object.NoSnap) // there are no clones
 	a := p.active
 	// An object that has just been recovered here is not missing any more, but not
 	// durable yet either, and those who waited for it come first.
@@ -502,8 +499,10 @@ func (p *PG) pgOp(m *message.OSDOp, op *message.SubOp) int32 {
 	switch op.Op {
 	case message.OpPGNLs:
 		return p.list(m, op)
-	case message.OpPGLs, message.OpPGLsFilter, message.OpPGNLsFilter:
-		return ops.EOpNotSupp // the old form, and filters, of which there are none
+	case message.OpPGNLsFilter:
+		return p.listFiltered(m, op)
+	case message.OpPGLs, message.OpPGLsFilter:
+		return ops.EOpNotSupp // the old forms, which no client that knows msgr2 uses
 	case message.OpPGHitSetLs:
 		return p.listHitSets(op)
 	case message.OpPGHitSetGet:

@@ -68,6 +68,12 @@ func client(session int64) entity.Name { return entity.Name{Type: entity.TypeCli
 // do sends operations on object "o" by a client's connection and returns the reply.
 func (l *lone) do(session int64, list ...message.SubOp) *message.OSDOpReply {
 	l.t.Helper()
+	return l.send(session, func(*message.OSDOp) {}, list...)
+}
+
+// send does the same, of a message that with completes.
+func (l *lone) send(session int64, with func(*message.OSDOp), list ...message.SubOp) *message.OSDOpReply {
+	l.t.Helper()
 	m := l.o.w.current()
 	l.tid++
 	flags := message.FlagOnDisk
@@ -76,8 +82,9 @@ func (l *lone) do(session int64, list ...message.SubOp) *message.OSDOpReply {
 			flags |= message.FlagWrite
 		}
 	}
-	l.step(pg.ClientOp{From: session, Source: client(session), Op: &message.OSDOp{TID: l.tid, PGID: l.p.ID(), Epoch: m.Epoch,
-		Object: object.Head(poolID, "", "", "o", m.Pools[poolID].HashKey("o", "")), Flags: flags, Ops: list}})
+	op := &message.OSDOp{TID: l.tid, PGID: l.p.ID(), Epoch: m.Epoch, Object: l.object("o"), Flags: flags, Ops: list}
+	with(op)
+	l.step(pg.ClientOp{From: session, Source: client(session), Op: op})
 	for i, b := range l.replies[session] {
 		if r, ok := b.(*message.OSDOpReply); ok && r.TID == l.tid {
 			l.replies[session] = slices.Delete(l.replies[session], i, i+1)
@@ -86,6 +93,10 @@ func (l *lone) do(session int64, list ...message.SubOp) *message.OSDOpReply {
 	}
 	l.t.Fatalf("%v was not answered", list)
 	return nil
+}
+
+func (l *lone) object(name string) object.ID {
+	return object.Head(poolID, "", "", name, l.o.w.current().Pools[poolID].HashKey(name, ""))
 }
 
 // want checks the result of operations.

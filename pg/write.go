@@ -68,6 +68,7 @@ func (p *PG) write(op *clientOp, o *objectContext, c *ops.Context, list []messag
 		}
 		c.Tx.SetAttr(p.coll, p.gid(o.id), pglog.AttrObjectInfo, oi.Bytes())
 		if o.id.IsHead() {
+			c.New.SnapSet.Seq = max(c.New.SnapSet.Seq, p.snapSeq(op.Op))
 			c.Tx.SetAttr(p.coll, p.gid(o.id), pglog.AttrSnapSet, c.New.SnapSet.Bytes())
 		}
 	} else {

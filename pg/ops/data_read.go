@@ -217,7 +217,7 @@ func checksum(c *Context, op *message.SubOp) int32 {
 		x.Length = size
 	case x.Offset >= size:
 		return 0
-	case x.Offset+x.Length > size:
+	case x.Length > size-x.Offset:
 		x.Length = size - x.Offset
 		if x.ChunkSize > 0 && x.Length%uint64(x.ChunkSize) != 0 {
 			return EInval

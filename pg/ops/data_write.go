@@ -44,11 +44,14 @@ func (c *Context) writeAt(x message.Extent, data wire.Buf) int32 {
 		}
 		data = data.Slice(0, int(x.Length))
 	}
-	if uint64(x.TruncateSeq) > oi.TruncateSeq {
-		c.overtakingTruncate(x)
-	}
 	if r := c.checkRange(x.Offset, x.Length); r < 0 {
 		return r
+	}
+	if uint64(x.TruncateSeq) > oi.TruncateSeq {
+		if x.TruncateSize > c.Limits.MaxObjectSize {
+			return EFBig // Ceph would hand it to the file system
+		}
+		c.overtakingTruncate(x)
 	}
 	c.create()
 	switch {
