@@ -265,7 +265,7 @@ func (s *mapStore) Message(fsid entity.UUID, have uint32, lim mapLimits) *messag
 		} else if b = s.full(e); b != nil {
 			msg.Maps[e] = b
 		} else if n == 0 && e < super.NewestMap {
-			e = super.NewestMap // there is a gap; the newest map tells all there is
+			e, have = super.NewestMap, 0 // there is a gap; the newest map tells all there is
 			continue
 		} else {
 			break
