@@ -49,6 +49,7 @@ var scenarios = []scenario{
 	{"monitor killed", monitorKilled},
 	{"OSD stopped beyond the grace", osdStopped},
 	{"killed during recovery", killedInRecovery},
+	{"killed during backfill", killedInBackfill},
 	{"random kills", randomKills},
 }
 
@@ -202,11 +203,42 @@ func killedInRecovery(c *cluster, w *workload, rng *rand.Rand) {
 	c.start(b)
 }
 
-// soak is how long random faults go on.
-func soak(t testing.TB) time.Duration {
+// killedInBackfill lets an OSD miss more than the logs hold, so that it has to be
+// filled object by object, and kills it and a source of its on the way.
+func killedInBackfill(c *cluster, w *workload, rng *rand.Rand) {
+	short := map[string]string{"osd_min_pg_log_entries": "8", "osd_max_pg_log_entries": "16", "osd_pg_log_trim_min": "1"}
+	for name, value := range short {
+		c.command(map[string]any{"prefix": "config set", "who": "osd", "name": name, "value": value})
+	}
+	order := rng.Perm(len(osds))
+	a, b, d := osds[order[0]], osds[order[1]], osds[order[2]]
+	for _, name := range []string{b, d} { // they heed it from their start on
+		c.kill(name)
+		c.start(name)
+		c.awaitClean()
+	}
+	c.kill(a)
+	c.awaitState(a, false)
+	c.progress(w, 2000)
+	c.start(a)
+	c.awaitState(a, true)
+	c.kill(a)
+	c.start(a)
+	c.awaitState(a, true)
+	c.progress(w, 50)
+	c.kill(b)
+	c.start(b)
+	c.awaitState(b, true)
+	for name := range short {
+		c.command(map[string]any{"prefix": "config rm", "who": "osd", "name": name})
+	}
+}
+
+// soakTime is what the environment asks for; 0 for the short run.
+func soakTime(t testing.TB) time.Duration {
 	s := os.Getenv("SEPIOLA_CRASH_SOAK")
 	if s == "" {
-		return 15 * time.Second
+		return 0
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
@@ -215,9 +247,10 @@ func soak(t testing.TB) time.Duration {
 	return d
 }
 
+// randomKills goes on for eight seconds, or as long as the environment says.
 func randomKills(c *cluster, w *workload, rng *rand.Rand) {
 	down := map[string]bool{}
-	for end := time.Now().Add(soak(c.t)); time.Now().Before(end) && w.ctx.Err() == nil; {
+	for end := time.Now().Add(max(8*time.Second, soakTime(c.t))); time.Now().Before(end) && w.ctx.Err() == nil; {
 		name := everybody[rng.IntN(len(everybody))]
 		switch n := rng.IntN(10); {
 		case n == 0:

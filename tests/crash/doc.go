@@ -20,6 +20,6 @@
 // not, so that the seed repeats the faults' kinds and order, not their instants.
 //
 // Environment: SEPIOLA_CRASH_SEED is the seed, SEPIOLA_CRASH_SOAK how long the soak of
-// random faults goes on (a duration; default 15s), SEPIOLA_CRASH_KEEP=1 leaves the
+// random faults goes on (a duration; default 8s), SEPIOLA_CRASH_KEEP=1 leaves the
 // cluster's directory where it is after a failure.
 package crash
