@@ -8,6 +8,7 @@ import (
 	"sepiola/jsonfmt"
 	"sepiola/msgr"
 	"sepiola/osdmap"
+	"sepiola/pglog"
 	"sepiola/version"
 )
 
@@ -20,6 +21,7 @@ type tellCommand struct {
 
 // tellCommands are the monitor's own commands, beside those every daemon has.
 var tellCommands = map[string]tellCommand{
+	"perf dump":     {"dump perfcounters value", (*Monitor).cmdPerfDump},
 	"mon_status":    {"report status of monitors", (*Monitor).cmdMonStatus},
 	"quorum_status": {"report status of monitor quorum", (*Monitor).cmdQuorumStatus},
 	"sessions":      {"list existing sessions", (*Monitor).cmdSessions},
@@ -116,6 +118,58 @@ func (m *Monitor) pingStatus() string {
 	w.Raw("mon_status", inner.Text())
 	w.Close()
 	return w.Text()
+}
+
+// cmdPerfDump shows counters of the monitor and of the cluster it looks after, by
+// the names that Monitor::update_logger and the like in src/mon/ give them.
+func (m *Monitor) cmdPerfDump(q *query) reply {
+	w := q.writer()
+	w.OpenObject("")
+	w.OpenObject("cluster")
+	st := &m.machine.State
+	w.Int("num_mon", int64(len(st.MonMap.Mons)))
+	w.Int("num_mon_quorum", int64(len(m.quorumNames())))
+	if st.OSD != nil {
+		m.clusterCounters(w)
+	}
+	w.Close()
+	w.OpenObject("mon")
+	w.Int("num_sessions", int64(len(m.sessions)))
+	w.Close()
+	w.Close()
+	return reply{out: w.Bytes()}
+}
+
+func (m *Monitor) clusterCounters(w *jsonfmt.Writer) {
+	om := m.machine.State.OSD
+	exist, up, in := om.Counts()
+	space := m.pgs.Space(nil)
+	var clean, active, peering int64
+	for _, s := range m.pgs.PGs {
+		if s.State.Has(pglog.StateActive) {
+			active++
+			if s.State.Has(pglog.StateClean) {
+				clean++
+			}
+		}
+		if s.State.Has(pglog.StatePeering) {
+			peering++
+		}
+	}
+	sum := m.pgs.Total().Stats.Sum
+	for _, c := range []struct {
+		name  string
+		value int64
+	}{
+		{"num_osd", int64(exist)}, {"num_osd_up", int64(up)}, {"num_osd_in", int64(in)}, {"osd_epoch", int64(om.Epoch)},
+		{"osd_bytes", int64(space.Statfs.Total)}, {"osd_bytes_used", int64(space.Statfs.UsedRaw())},
+		{"osd_bytes_avail", int64(space.Statfs.Available)}, {"num_pool", int64(len(om.Pools))}, {"num_pg", int64(len(m.pgs.PGs))},
+		{"num_pg_active_clean", clean}, {"num_pg_active", active}, {"num_pg_peering", peering},
+		{"num_object", sum.NumObjects}, {"num_object_degraded", sum.NumObjectsDegraded},
+		{"num_object_misplaced", sum.NumObjectsMisplaced}, {"num_object_unfound", sum.NumObjectsUnfound}, {"num_bytes", sum.NumBytes},
+	} {
+		w.Int(c.name, c.value)
+	}
 }
 
 func (m *Monitor) cmdSessions(q *query) reply {

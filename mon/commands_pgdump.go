@@ -65,10 +65,10 @@ func (m *Monitor) cmdPGDump(q *query) reply {
 		b.WriteString(t.String())
 	}
 	if has("all", "pools") {
-		b.WriteString(m.poolSumTable())
+		b.WriteString(m.poolSumTable(!has("all")))
 	}
 	if has("all", "summary", "sum") {
-		b.WriteString(m.pgSumTable())
+		b.WriteString(m.pgSumTable(!has("all")))
 	}
 	if has("all", "osds") {
 		b.WriteString(m.osdStatTable())
@@ -109,8 +109,17 @@ func (m *Monitor) pgTable() string {
 
 func reported(s *pglog.Stats) string { return fmt.Sprintf("%d:%d", s.ReportedEpoch, s.ReportedSeq) }
 
-func (m *Monitor) poolSumTable() string {
-	t := leftTable("POOLID", figureHeads...)
+// sumTable is a table of sums. Within "pg dump all" it has no headings: those of
+// the PGs' table above serve.
+func sumTable(first string, headings bool) *texttable.Table {
+	if headings {
+		return leftTable(first, figureHeads...)
+	}
+	return leftTable("", make([]string, len(figureHeads))...)
+}
+
+func (m *Monitor) poolSumTable(headings bool) string {
+	t := sumTable("POOLID", headings)
 	pools := m.pgs.Pools()
 	for _, id := range slices.Backward(m.pgs.PoolIDs()) {
 		p := pools[id]
@@ -119,8 +128,8 @@ func (m *Monitor) poolSumTable() string {
 	return t.String()
 }
 
-func (m *Monitor) pgSumTable() string {
-	t := leftTable("PG_STAT", figureHeads...)
+func (m *Monitor) pgSumTable(headings bool) string {
+	t := sumTable("PG_STAT", headings)
 	p := m.pgs.Total()
 	t.Row(append([]string{"sum"}, figures(&p.Stats.Sum, p.LogSize, p.OndiskLogSize)...)...)
 	return t.String()
