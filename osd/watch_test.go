@@ -1,6 +1,7 @@
 package osd
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -20,9 +21,13 @@ const (
 	renew = 5 * time.Second
 )
 
+func loopbackPort(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+}
+
+// addrs are somewhere nobody listens.
 func addrs(port uint16) entity.AddrVec {
-	a, _ := entity.ParseAddr("v2:127.0.0.1:0/1")
-	return entity.AddrVec{entity.Addr{Type: a.Type, Nonce: uint32(port), AddrPort: a.AddrPort}}
+	return entity.AddrVec{{Type: entity.AddrMsgr2, Nonce: uint32(port), AddrPort: loopbackPort(1 + port)}}
 }
 
 func peerAt(upFrom uint32) target {
