@@ -1,3 +1,5 @@
+//lint:file-ignore ST1005 the sentences of Option.Validate are Ceph's, capitals included
+
 package config
 
 import (
@@ -34,6 +36,13 @@ const (
 // String returns Ceph's name of the type.
 func (t Type) String() string {
 	return [...]string{"str", "int", "uint", "size", "float", "bool", "secs", "uuid", "addr", "str"}[t]
+}
+
+// noun says what a value of the type is.
+func (t Type) noun() string {
+	return [...]string{"a text", "an integer", "an integer from 0 on", "a size such as 4096, 64K or 128M", "a number",
+		"true or false", "a span of time such as 20 or 5m", "a UUID", "an address such as v2:127.0.0.1:3300",
+		"a debug level such as 5 or 1/5"}[t]
 }
 
 // Option describes one option.
@@ -91,10 +100,14 @@ func (o Option) DumpJSON(w *jsonfmt.Writer) {
 // Check reports whether v is a value of the option, as a sentence that names it and
 // what is wrong.
 func (o Option) Check(v string) error {
-	if err := o.Validate(v); err != nil {
-		return fmt.Errorf("option %s: %w", o.Name, err)
+	err := o.Validate(v)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if _, bad := o.number(v); bad != nil {
+		return fmt.Errorf("option %s: %q is not %s: %w", o.Name, v, o.Type.noun(), err)
+	}
+	return fmt.Errorf("option %s: %w", o.Name, err)
 }
 
 // Validate is [Option.Check] without the option's name. The sentences, which reach
