@@ -52,6 +52,22 @@ func shardCount(o *config.Config) int {
 	return min(max(runtime.GOMAXPROCS(0), 2), 8)
 }
 
+// pgOptions are the options that pgConfig reads.
+var pgOptions = []string{
+	"osd_min_pg_log_entries", "osd_max_pg_log_entries", "osd_pg_log_dups_tracked", "osd_pg_log_trim_min",
+	"osd_pg_log_trim_max", "osd_recovery_max_chunk", "osd_recovery_max_active",
+}
+
+// followOptions has the placement groups heed options that change while they run.
+func (d *Daemon) followOptions() {
+	d.cfg.Options.Observe(func(string) {
+		c := pgConfig(d.cfg.Options)
+		for _, s := range d.shard {
+			s.queue.push(classPeer, work{call: func(s *shard) { s.configure(c) }})
+		}
+	}, pgOptions...)
+}
+
 // pgConfig are the options that placement groups heed.
 func pgConfig(o *config.Config) *pg.Config {
 	c := pg.DefaultConfig()

@@ -151,6 +151,7 @@ func (d *Daemon) begin() error {
 		d.wg.Add(1)
 		go s.run()
 	}
+	d.followOptions()
 	d.registerCommands()
 	d.nets.start()
 	if err := d.mon.Start(); err != nil {

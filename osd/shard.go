@@ -265,6 +265,14 @@ func (s *shard) remove(sl *slot) {
 	s.d.cfg.Logger.Debug("pg removed", "pg", id.String())
 }
 
+// configure gives all PGs, those to come too, other options.
+func (s *shard) configure(c *pg.Config) {
+	s.env.Config = c
+	for _, sl := range s.pgs {
+		sl.pg.SetConfig(c)
+	}
+}
+
 // peerSet returns the OSDs that share a PG with this one, with repetitions.
 func (s *shard) peerSet() []int32 {
 	s.mu.Lock()

@@ -16,8 +16,8 @@ type Env struct {
 	WhoAmI int32
 	// Reader reads the local store; it sees everything submitted.
 	Reader objectstore.Reader
-	// Config holds the options; shared by all PGs of an OSD and replaced, not
-	// changed, by whoever owns it.
+	// Config holds the options to begin with; shared by all PGs of an OSD and
+	// replaced, not changed, by whoever owns it ([PG.SetConfig]).
 	Config *Config
 	// Classes runs object classes; nil for none.
 	Classes ops.Classes
@@ -79,6 +79,9 @@ func NewHistory(epoch uint32, stamp time.Time) pglog.History { return pglog.NewH
 
 // MapSource returns the map of an epoch; nil if it is not at hand.
 type MapSource func(epoch uint32) *osdmap.Map
+
+// SetConfig replaces the options, between steps. c is not to be changed any more.
+func (p *PG) SetConfig(c *Config) { p.conf = c }
 
 // ID returns the PG's id.
 func (p *PG) ID() object.SPGID { return p.id }
