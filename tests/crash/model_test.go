@@ -163,7 +163,13 @@ func (ch *change) apply(c content) content {
 	case truncate:
 		c.data = overwrite(c.data[:min(ch.size, len(c.data))], ch.size, nil)
 	case zero:
-		c.data = overwrite(c.data, ch.off, make([]byte, ch.size))
+		// Zeros up to the end or beyond shorten the object, as RADOS has it
+		// (PrimaryLogPG::do_osd_ops turns such a zero into a truncation).
+		if ch.off+ch.size >= len(c.data) {
+			c.data = c.data[:min(ch.off, len(c.data))]
+		} else {
+			c.data = overwrite(c.data, ch.off, make([]byte, ch.size))
+		}
 	case setAttr:
 		c.attrs = with(c.attrs, map[string]string{ch.key: string(ch.data)})
 	case rmAttr:
