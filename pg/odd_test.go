@@ -1,8 +1,10 @@
 package pg_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -181,5 +183,61 @@ func TestTransferIsBounded(t *testing.T) {
 	for _, op := range []message.SubOp{readOp, {Op: message.OpCmpExt, Args: message.Extent{Length: 999}.Args()}} {
 		op.Flags |= message.OpFlagFailOK
 		l.want(-90, 1, slices.Repeat([]message.SubOp{op}, 20)...)
+	}
+}
+
+// Whatever bytes come as operations, the PG answers and goes on to serve others.
+func TestRandomVectors(t *testing.T) {
+	l := newLone(t)
+	l.o.w.conf.Ops.MaxObjectSize, l.o.w.conf.Ops.MaxTransfer = 1<<20, 4<<20
+	const seed = 42
+	rng := rand.New(rand.NewPCG(seed, seed))
+	number := func() uint64 {
+		switch rng.IntN(4) {
+		case 0:
+			return rng.Uint64N(4)
+		case 1:
+			return rng.Uint64N(2 << 20)
+		case 2:
+			return math.MaxUint64 - rng.Uint64N(3)
+		}
+		return rng.Uint64() >> rng.IntN(64)
+	}
+	var args message.Args
+	for i := range 6000 {
+		list := make([]message.SubOp, 1+rng.IntN(6))
+		for j := range list {
+			op := &list[j]
+			op.Op = message.OSDOpCode(0x1200+rng.IntN(2)*0x1000) + message.OSDOpCode(rng.IntN(64))
+			if rng.IntN(4) == 0 {
+				op.Op = message.OpGetXattr + message.OSDOpCode(rng.IntN(2)*0x1000+rng.IntN(8))
+			}
+			if op.Op == message.OpCopyFrom || op.Op == message.OpCopyFrom2 {
+				op.Op = message.OpDelete // a copy is answered when its source was
+			}
+			for at := 0; at+8 <= len(args); at += 8 {
+				binary.LittleEndian.PutUint64(op.Args[at:], number())
+			}
+			op.Flags = message.SubOpFlags(rng.IntN(4))
+			in := make([]byte, rng.IntN(40))
+			for k := range in {
+				in[k] = byte(rng.Uint64() >> rng.IntN(64))
+			}
+			op.In = wire.BufOf(in)
+			if rng.IntN(2) == 0 { // a length that fits
+				x := op.Args.Extent()
+				x.Length = uint64(len(in))
+				op.Args = x.Args()
+			}
+		}
+		if r := l.do(1, list...); r.Result > 1<<20 {
+			t.Fatalf("vector %d of seed %d: %v: %d", i, seed, list, r.Result)
+		}
+		l.replies[1] = nil
+	}
+	on := func(m *message.OSDOp) { m.Object = l.object("other") }
+	l.send(2, on, writeOp(0, "fine"))
+	if r := l.send(2, on, readOp); string(r.Ops[0].Out.Flat()) != "fine" {
+		t.Errorf("afterwards: %d %q", r.Result, r.Ops[0].Out.Flat())
 	}
 }
