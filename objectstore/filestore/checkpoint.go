@@ -17,7 +17,7 @@ func (s *Store) wantCheckpoint() {
 // roundApplied tells those who wait for rounds to be applied.
 func (s *Store) roundApplied() {
 	s.roundMu.Lock()
-	s.roundMu.Unlock()
+	s.roundMu.Unlock() //lint:ignore SA2001 nobody is between looking and waiting now
 	s.applied.Broadcast()
 }
 

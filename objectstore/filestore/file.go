@@ -203,17 +203,6 @@ func (t *files) makeDirs(path string) error {
 	return nil
 }
 
-// forgetDirs forgets what is known of directories at and below dir.
-func (t *files) forgetDirs(dir string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for d := range t.dirs {
-		if d == dir || strings.HasPrefix(d, dir+"/") {
-			delete(t.dirs, d)
-		}
-	}
-}
-
 // create makes the file at its path, or opens it where it exists. f.io is held
 // exclusively.
 func (t *files) create(f *file) error {

@@ -228,7 +228,7 @@ func (s *Store) wake() {
 	s.seq.Unlock()
 	s.queued.Broadcast()
 	s.roundMu.Lock()
-	s.roundMu.Unlock() //nolint:staticcheck // so that nobody is between looking and waiting
+	s.roundMu.Unlock() //lint:ignore SA2001 nobody is between looking and waiting now
 	s.applied.Broadcast()
 	s.trimmed.Broadcast()
 }
