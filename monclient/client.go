@@ -62,7 +62,7 @@ type Client struct {
 	config   chan struct{}  // closed when the first configuration came
 	gotConf  bool
 	ready    chan struct{} // closed while there is a session
-	hunting  chan struct{} // a token for each attempt, so that tick begins its wait anew
+	changed  chan struct{} // holds a token when tick has to begin its wait anew
 	stop     chan struct{}
 	wg       sync.WaitGroup
 }
@@ -100,7 +100,7 @@ func New(cfg Config) *Client {
 		calls:   map[uint64]*call{},
 		config:  make(chan struct{}),
 		ready:   make(chan struct{}),
-		hunting: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 	}
 }
@@ -147,6 +147,7 @@ func (c *Client) hunt() {
 		c.conn = nil
 		old.MarkDown()
 	}
+	c.stranger = false
 	c.setOpen(false)
 	if len(c.order) == 0 {
 		c.order = rand.Perm(len(c.mons))
@@ -155,8 +156,13 @@ func (c *Client) hunt() {
 	c.order = c.order[1:]
 	c.cfg.Logger.Debug("trying monitor", "addr", addrs.String())
 	c.conn = c.cfg.Messenger.Connect(addrs, entity.TypeMon)
+	c.restartTick()
+}
+
+// restartTick has tick begin its wait anew.
+func (c *Client) restartTick() {
 	select {
-	case c.hunting <- struct{}{}:
+	case c.changed <- struct{}{}:
 	default:
 	}
 }
@@ -168,6 +174,7 @@ func (c *Client) setOpen(open bool) {
 	c.open = open
 	if open {
 		c.since, c.pinged = time.Now(), false
+		c.restartTick()
 		close(c.ready)
 	} else {
 		c.ready = make(chan struct{})
@@ -188,8 +195,8 @@ func (c *Client) tick() {
 		select {
 		case <-c.stop:
 			return
-		case <-c.hunting:
-			continue // the attempt gets its whole interval
+		case <-c.changed:
+			continue // an attempt gets its whole interval, and so does a session
 		case now := <-time.After(wait):
 			c.mu.Lock()
 			c.check(now)

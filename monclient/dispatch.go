@@ -18,7 +18,7 @@ func (c *Client) Dispatch(conn *msgr.Conn, b message.Body) bool {
 		return false
 	}
 	c.mu.Lock()
-	ours := conn == c.conn && !c.closed
+	ours := conn == c.conn && !c.closed && !c.stranger
 	c.mu.Unlock()
 	if !ours {
 		return true // from a session that is over, or from who is no monitor of ours
