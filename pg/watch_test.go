@@ -1,6 +1,7 @@
 package pg_test
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -65,6 +66,10 @@ func (l *lone) step(ev pg.Event) {
 // client returns the name of the client that a session, here its number, is of.
 func client(session int64) entity.Name { return entity.Name{Type: entity.TypeClient, Num: session} }
 
+func addrOf(session int64) entity.Addr {
+	return entity.Msgr2(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(session)}), 1234))
+}
+
 // do sends operations on object "o" by a client's connection and returns the reply.
 func (l *lone) do(session int64, list ...message.SubOp) *message.OSDOpReply {
 	l.t.Helper()
@@ -84,7 +89,7 @@ func (l *lone) send(session int64, with func(*message.OSDOp), list ...message.Su
 	}
 	op := &message.OSDOp{TID: l.tid, PGID: l.p.ID(), Epoch: m.Epoch, Object: l.object("o"), Flags: flags, Ops: list}
 	with(op)
-	l.step(pg.ClientOp{From: session, Source: client(session), Op: op})
+	l.step(pg.ClientOp{From: session, Source: client(session), Addr: addrOf(session), Op: op})
 	for i, b := range l.replies[session] {
 		if r, ok := b.(*message.OSDOpReply); ok && r.TID == l.tid {
 			l.replies[session] = slices.Delete(l.replies[session], i, i+1)
@@ -294,6 +299,26 @@ func TestWatchesOutliveTheInterval(t *testing.T) {
 	if w := l.watchers(); len(w) != 1 || w[0].Cookie != 11 {
 		t.Errorf("watchers %+v", w)
 	}
+}
+
+// A client that the map shuts out loses its watches at once, so that nobody waits for
+// it: this is how a lock's holder is got rid of.
+func TestBlocklistEndsWatches(t *testing.T) {
+	l := newLone(t)
+	l.want(0, 1, createOp)
+	l.want(0, 1, watchOp(message.WatchWatch, 11, 0))
+	l.want(0, 2, watchOp(message.WatchWatch, 22, 0))
+	w := l.o.w
+	w.change(func(m *osdmap.Map) {
+		a := addrOf(1)
+		a.Type = entity.AddrAny
+		m.Blocklist = map[entity.Addr]time.Time{a: w.now.Add(time.Hour)}
+	})
+	l.step(pg.NewMap{Map: w.current()})
+	if w := l.watchers(); len(w) != 1 || w[0].Cookie != 22 {
+		t.Errorf("watchers %+v", w)
+	}
+	l.want(-message.EBlocklisted, 1, watchOp(message.WatchWatch, 11, 0))
 }
 
 // newInterval has the OSD leave and come back.
