@@ -30,4 +30,7 @@
 //   - An operation whose arguments run over its input fails with EINVAL where
 //     Ceph would drop the request, and so does a zeroing of no bytes, on which
 //     Ceph's OSD ends with a failed assertion.
+//   - What one request reads or writes is bounded (EMSGSIZE beyond), and so are the
+//     watchers of an object (EBUSY) and the size that a write which overtook a
+//     truncation gives it (EFBIG).
 package ops
