@@ -8,6 +8,8 @@ import (
 	"sync"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"sepiola/entity"
 	"sepiola/objectstore/filestore/vfs"
 	"sepiola/wire"
@@ -72,6 +74,7 @@ type journal struct {
 	segments uint32 // in the file
 	used     []uint32
 	free     []uint32
+	growing  bool   // a segment is being added
 	gen      uint64 // of the header
 	header   []byte
 }
@@ -271,16 +274,46 @@ func (j *journal) takeSegment() (uint32, error) {
 func (j *journal) available() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	n := uint64(len(j.free)) + uint64(j.maxSegs-min(j.maxSegs, j.segments))
+	n := uint64(len(j.free)) + uint64(j.maxSegs-min(j.maxSegs, j.segments)) // the free ones, and those that may come
 	return n*uint64(j.segSize) + uint64(j.segSize-j.next.off)
 }
 
-// wantsTrim reports whether so much is in use that a checkpoint is due before
-// the file has to grow.
+// wantsTrim reports whether a quarter of what the journal may take is in use, so that
+// a checkpoint is due before its time.
 func (j *journal) wantsTrim() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.used) > 1 && 2*len(j.used) > int(j.segments)
+	return len(j.used) > 1 && 4*len(j.used) > int(j.maxSegs)
+}
+
+// reserve returns the number of a segment to be filled and added ahead of need; ok
+// is false while there are free ones, or no more are allowed.
+func (j *journal) reserve() (segment uint32, ok bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.growing || len(j.free) > 0 || j.segments >= j.maxSegs {
+		return 0, false
+	}
+	j.growing = true
+	j.segments++
+	return j.segments - 1, true
+}
+
+// add fills a reserved segment and makes it available. A disk without room for it is no
+// failure: the journal stays as large as it is.
+func (j *journal) add(segment uint32) error {
+	err := j.fill(segment)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.growing = false
+	if errors.Is(err, unix.ENOSPC) {
+		j.maxSegs = min(j.maxSegs, segment)
+		return nil
+	}
+	if err == nil {
+		j.free = append(j.free, segment)
+	}
+	return err
 }
 
 // trim makes start the place where replay begins, durably, and frees the

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 
@@ -236,6 +237,7 @@ func (s *Store) openKV() (*pebble.DB, error) {
 		FS:                          s.opts.KVFS,
 		Cache:                       cache,
 		DisableWAL:                  true, // the journal replays what is lost
+		L0CompactionThreshold:       8,
 		MemTableSize:                uint64(s.opts.MemTableBytes),
 		MemTableStopWritesThreshold: 4,
 		MaxOpenFiles:                256,
@@ -244,6 +246,9 @@ func (s *Store) openKV() (*pebble.DB, error) {
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		if i < len(o.Levels)-1 { // soon written again: not worth the time
+			o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		}
 	}
 	db, err := pebble.Open(s.path(dirKV), o)
 	if err != nil {

@@ -56,7 +56,24 @@ func (s *Store) journalLoop() {
 		if s.journal.wantsTrim() {
 			s.wantCheckpoint()
 		}
+		s.growJournal()
 	}
+}
+
+// growJournal adds a segment in the background when none is free: filling one takes
+// longer than a round may.
+func (s *Store) growJournal() {
+	segment, ok := s.journal.reserve()
+	if !ok {
+		return
+	}
+	s.loops.Add(1)
+	go func() {
+		defer s.loops.Done()
+		if err := s.journal.add(segment); err != nil {
+			s.fail(fmt.Errorf("grow the journal: %w", err))
+		}
+	}()
 }
 
 func committedOf(txns []*txn) []func() {
