@@ -180,6 +180,7 @@ func (s *Server) Close() {
 		close(s.closing)
 		s.listener.Close() // also unlinks the path
 		s.wg.Wait()
+		s.listener = nil
 	}
 }
 
