@@ -149,9 +149,13 @@ func oneIf(b bool) int64 {
 	return 0
 }
 
-// afterAutoscaleMode is the option before which "osd pool get POOL all" lists the
-// mode, which is no option.
-const afterAutoscaleMode = "pg_autoscale_bias"
+// poolOptOrder is the order of osd_pool_get_choices (OSDMonitor.cc). All are
+// options of a pool but pg_autoscale_mode, which is a member of its own.
+var poolOptOrder = []string{"scrub_min_interval", "scrub_max_interval", "deep_scrub_interval", "recovery_priority",
+	"recovery_op_priority", "scrub_priority", "compression_mode", "compression_algorithm", "compression_required_ratio",
+	"compression_max_blob_size", "compression_min_blob_size", "csum_type", "csum_max_block", "csum_min_block",
+	"fingerprint_algorithm", "pg_autoscale_mode", "pg_num_min", "pg_num_max", "target_size_bytes", "target_size_ratio",
+	"pg_autoscale_bias", "dedup_tier", "dedup_chunk_algorithm", "dedup_cdc_chunk_size", "read_lease_interval"}
 
 // poolVarTable is in the order of "osd pool get POOL all".
 var poolVarTable = func() []poolVar {
@@ -170,12 +174,12 @@ var poolVarTable = func() []poolVar {
 		}},
 		{"fast_read", number(func(p *osdmap.Pool) int64 { return oneIf(p.FastRead) })},
 	}
-	mode := poolVar{"pg_autoscale_mode", word(func(_ *Monitor, p *osdmap.Pool) string { return p.AutoscaleMode.String() })}
-	for _, d := range osdmap.PoolOptDescs {
-		if d.Name == afterAutoscaleMode {
-			t = append(t, mode)
+	for _, name := range poolOptOrder {
+		if d, ok := osdmap.FindPoolOpt(name); ok {
+			t = append(t, optVar(d))
+		} else {
+			t = append(t, poolVar{name, word(func(_ *Monitor, p *osdmap.Pool) string { return p.AutoscaleMode.String() })})
 		}
-		t = append(t, optVar(d))
 	}
 	return t
 }()

@@ -10,11 +10,7 @@ import (
 // daemon runs "ceph daemon" against the admin socket of a daemon.
 func (c target) daemon(name string, args ...string) outcome {
 	all := append([]string{"daemon", c.run + "/" + name + ".asok"}, args...)
-	o := outcome{cmd: "daemon " + name + " " + strings.Join(args, " "), Result: c.ceph(all...)}
-	if isJSON(o.Stdout) {
-		o.format = "json"
-	}
-	return o
+	return outcome{cmd: "daemon " + name + " " + strings.Join(args, " "), Result: c.ceph(all...)}
 }
 
 // The admin socket answers the ceph program as Ceph's daemons do.

@@ -159,7 +159,8 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// await polls until ok, which no event tells from outside the daemons.
+// await asks again and again until ok: from outside the daemons no event tells.
+// Every ok runs a program, which paces the loop.
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !ok(); {
