@@ -152,6 +152,11 @@ func (c *cluster) signal(sig syscall.Signal, names ...string) {
 // kill ends daemons with SIGKILL, all at once, and waits until they are gone.
 func (c *cluster) kill(names ...string) {
 	c.t.Helper()
+	c.end(syscall.SIGKILL, names...)
+}
+
+func (c *cluster) end(sig syscall.Signal, names ...string) {
+	c.t.Helper()
 	m := c.admin.client.Map()
 	var fds []unix.PollFd
 	for _, name := range names {
@@ -166,7 +171,7 @@ func (c *cluster) kill(names ...string) {
 		defer unix.Close(fd)
 		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 	}
-	c.signal(syscall.SIGKILL, names...)
+	c.signal(sig, names...)
 	for i := range fds {
 		for {
 			n, err := unix.Poll(fds[i:i+1], int(stepTimeout.Milliseconds()))
@@ -174,7 +179,7 @@ func (c *cluster) kill(names ...string) {
 				continue
 			}
 			if err != nil || n == 0 {
-				c.t.Fatalf("%s is not gone after SIGKILL: %v", names[i], err)
+				c.t.Fatalf("%s is not gone after %v: %v", names[i], sig, err)
 			}
 			break
 		}
@@ -211,8 +216,48 @@ func (c *cluster) awaitState(name string, up bool) {
 type pgStat struct {
 	ID           string  `json:"pgid"`
 	State        string  `json:"state"`
+	Version      version `json:"version"`
+	LogStart     version `json:"log_start"`
 	MappingEpoch uint32  `json:"mapping_epoch"`
-	Acting       []int32 `json:"acting"`
+}
+
+// version is the counting part of a PG's version, 190 of "20'190".
+type version uint64
+
+func (v *version) UnmarshalJSON(b []byte) error {
+	_, n, ok := strings.Cut(strings.Trim(string(b), `"`), "'")
+	if !ok {
+		return fmt.Errorf("%s is no version", b)
+	}
+	u, err := strconv.ParseUint(n, 10, 64)
+	*v = version(u)
+	return err
+}
+
+// awaitShortLogs waits until all PGs' logs begin after what the PGs had come to at the
+// given time: who was away since then cannot be recovered by logs.
+func (c *cluster) awaitShortLogs(then []pgStat) {
+	c.t.Helper()
+	had := map[string]version{}
+	for _, s := range then {
+		had[s.ID] = s.Version
+	}
+	err := await(c.t.Context(), "logs that begin later", func() (bool, string) {
+		stats, err := c.pgStats(c.t.Context())
+		if err != nil {
+			return false, err.Error()
+		}
+		n := 0
+		for _, s := range stats {
+			if s.LogStart > had[s.ID] {
+				n++
+			}
+		}
+		return n > 0 && n == len(stats), fmt.Sprintf("%d of %d do", n, len(stats))
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 func (c *cluster) pgStats(ctx context.Context) ([]pgStat, error) {
@@ -295,6 +340,31 @@ func (c *cluster) inspect() {
 			}
 		}
 		f.Close()
+	}
+}
+
+// goroutinesMax is the most goroutines a daemon may have, idle but for a few sessions.
+const goroutinesMax = 300
+
+// countGoroutines ends the daemons such that they tell what all their goroutines do.
+func (c *cluster) countGoroutines() {
+	c.t.Helper()
+	for _, name := range everybody {
+		path := filepath.Join(c.Dir, "log", name+".log")
+		before, err := os.Stat(path)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		c.end(syscall.SIGQUIT, name)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		n := len(regexp.MustCompile(`(?m)^goroutine \d+`).FindAll(b[before.Size():], -1))
+		if n == 0 || n > goroutinesMax {
+			c.t.Errorf("%s has %d goroutines", name, n)
+		}
+		c.t.Logf("%s has %d goroutines", name, n)
 	}
 }
 

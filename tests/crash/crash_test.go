@@ -86,9 +86,10 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 		})
 		c.t = t
 		if !ok {
-			break // the next ones would meet what this one has left
+			return // the next ones would meet what this one has left
 		}
 	}
+	c.countGoroutines()
 }
 
 // progress waits for the workload to get on.
@@ -206,20 +207,16 @@ func killedInRecovery(c *cluster, w *workload, rng *rand.Rand) {
 // killedInBackfill lets an OSD miss more than the logs hold, so that it has to be
 // filled object by object, and kills it and a source of its on the way.
 func killedInBackfill(c *cluster, w *workload, rng *rand.Rand) {
-	short := map[string]string{"osd_min_pg_log_entries": "8", "osd_max_pg_log_entries": "16", "osd_pg_log_trim_min": "1"}
-	for name, value := range short {
-		c.command(map[string]any{"prefix": "config set", "who": "osd", "name": name, "value": value})
-	}
+	c.shortenLogs()
 	order := rng.Perm(len(osds))
-	a, b, d := osds[order[0]], osds[order[1]], osds[order[2]]
-	for _, name := range []string{b, d} { // they heed it from their start on
-		c.kill(name)
-		c.start(name)
-		c.awaitClean()
-	}
+	a, b := osds[order[0]], osds[order[1]]
 	c.kill(a)
 	c.awaitState(a, false)
-	c.progress(w, 2000)
+	then, err := c.pgStats(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.awaitShortLogs(then)
 	c.start(a)
 	c.awaitState(a, true)
 	c.kill(a)
@@ -229,7 +226,23 @@ func killedInBackfill(c *cluster, w *workload, rng *rand.Rand) {
 	c.kill(b)
 	c.start(b)
 	c.awaitState(b, true)
-	for name := range short {
+	c.restoreLogs()
+}
+
+// shortLogs are options that make an OSD that was away for a moment one to be filled
+// object by object.
+var shortLogs = map[string]string{"osd_min_pg_log_entries": "8", "osd_max_pg_log_entries": "16", "osd_pg_log_trim_min": "1"}
+
+func (c *cluster) shortenLogs() {
+	c.t.Helper()
+	for name, value := range shortLogs {
+		c.command(map[string]any{"prefix": "config set", "who": "osd", "name": name, "value": value})
+	}
+}
+
+func (c *cluster) restoreLogs() {
+	c.t.Helper()
+	for name := range shortLogs {
 		c.command(map[string]any{"prefix": "config rm", "who": "osd", "name": name})
 	}
 }
@@ -249,6 +262,9 @@ func soakTime(t testing.TB) time.Duration {
 
 // randomKills goes on for eight seconds, or as long as the environment says.
 func randomKills(c *cluster, w *workload, rng *rand.Rand) {
+	if rng.IntN(2) == 0 {
+		c.shortenLogs()
+	}
 	down := map[string]bool{}
 	for end := time.Now().Add(max(8*time.Second, soakTime(c.t))); time.Now().Before(end) && w.ctx.Err() == nil; {
 		name := everybody[rng.IntN(len(everybody))]
@@ -270,6 +286,10 @@ func randomKills(c *cluster, w *workload, rng *rand.Rand) {
 				c.t.Error(err)
 			}
 			cancel()
+		case n == 2 && len(down) == 0 && name != "mon.a":
+			c.signal(syscall.SIGSTOP, name)
+			c.progress(w, int64(rng.IntN(200)))
+			c.signal(syscall.SIGCONT, name)
 		case down[name]:
 			c.start(name)
 			delete(down, name)
@@ -287,4 +307,5 @@ func randomKills(c *cluster, w *workload, rng *rand.Rand) {
 			c.start(d)
 		}
 	}
+	c.restoreLogs()
 }
