@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"sepiola/adminsocket"
 	"sepiola/config"
 	"sepiola/rados"
 )
@@ -78,11 +79,7 @@ type clusterStatus struct {
 
 func (a *admin) status(ctx context.Context) (clusterStatus, error) {
 	var st clusterStatus
-	b, err := a.command(ctx, map[string]any{"prefix": "status", "format": "json"})
-	if err != nil {
-		return st, err
-	}
-	return st, json.Unmarshal(b, &st)
+	return st, a.query(ctx, map[string]any{"prefix": "status"}, &st)
 }
 
 // states returns the number of PGs by state.
@@ -111,7 +108,7 @@ func (st clusterStatus) stateText() string {
 }
 
 // why says what keeps the cluster from being clean.
-func (st clusterStatus) why(c *cluster, err error) string {
+func (st clusterStatus) why(c *cluster, notJoined []string, err error) string {
 	var stopped []string
 	for _, name := range c.daemons() {
 		if c.pid(name) == 0 {
@@ -125,6 +122,75 @@ func (st clusterStatus) why(c *cluster, err error) string {
 		return "the monitor does not answer: " + err.Error()
 	case st.OSDMap.NumUpOSDs < len(c.OSDs):
 		return fmt.Sprintf("%d of %d OSDs are up", st.OSDMap.NumUpOSDs, len(c.OSDs))
+	case len(notJoined) > 0:
+		return strings.Join(notJoined, ", ") + " did not join"
 	}
 	return fmt.Sprintf("of %d PGs: %s", st.PGMap.NumPGs, st.stateText())
+}
+
+// waiting names the OSDs that run and have not joined the cluster yet. The
+// monitors may take one for up that was killed and started again.
+func (c *cluster) waiting(ctx context.Context) []string {
+	var out []string
+	for _, name := range c.daemons() {
+		if programOf(name) != "osd" {
+			continue
+		}
+		var st struct {
+			State string `json:"state"`
+		}
+		b, err := adminsocket.Ask(ctx, c.path("run", name+".asok"), map[string]any{"prefix": "status", "format": "json"})
+		if err == nil {
+			err = json.Unmarshal(b, &st)
+		}
+		if err != nil || st.State != "active" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// settled reports whether the states of PGs are as of after all OSDs joined. A
+// report that is older may call a PG clean that has yet to peer.
+func (a *admin) settled(ctx context.Context) (bool, error) {
+	var osds struct {
+		OSDs []struct {
+			ID     int    `json:"osd"`
+			UpFrom uint32 `json:"up_from"`
+		} `json:"osds"`
+	}
+	var pgs struct {
+		Stats []struct {
+			Epoch uint32 `json:"reported_epoch"`
+			Up    []int  `json:"up"`
+		} `json:"pg_stats"`
+	}
+	if err := a.query(ctx, map[string]any{"prefix": "osd dump"}, &osds); err != nil {
+		return false, err
+	}
+	if err := a.query(ctx, map[string]any{"prefix": "pg dump", "dumpcontents": []string{"pgs"}}, &pgs); err != nil {
+		return false, err
+	}
+	joined := map[int]uint32{}
+	for _, o := range osds.OSDs {
+		joined[o.ID] = o.UpFrom
+	}
+	for _, pg := range pgs.Stats {
+		for _, osd := range pg.Up {
+			if pg.Epoch < joined[osd] {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// query runs a command and reads its answer as JSON.
+func (a *admin) query(ctx context.Context, cmd map[string]any, into any) error {
+	cmd["format"] = "json"
+	b, err := a.command(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
 }

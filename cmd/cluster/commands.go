@@ -163,18 +163,23 @@ func (c *cluster) bringUpOSD(ctx context.Context, p *progress, a *admin, i int, 
 // with what is not.
 func (c *cluster) waitClean(ctx context.Context, p *progress, a *admin) error {
 	var last clusterStatus
+	var notJoined []string
 	for {
 		st, err := a.status(ctx)
 		if err == nil {
 			last = st
 			p.pgs(st)
-			if st.clean(len(c.OSDs)) {
-				return nil
+			notJoined = c.waiting(ctx)
+			if st.clean(len(c.OSDs)) && len(notJoined) == 0 {
+				settled, err := a.settled(ctx)
+				if settled && err == nil {
+					return nil
+				}
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not clean in time: %s; logs are in %s", last.why(c, err), c.path("log"))
+			return fmt.Errorf("not clean in time: %s; logs are in %s", last.why(c, notJoined, err), c.path("log"))
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,12 @@ func (c *cluster) confText() string {
 		hosts = append(hosts, c.monAddr(i))
 	}
 	defaultSize := min(3, len(c.OSDs))
+	// A pool of one copy loses data with its OSD, so monitors refuse it unless told
+	// otherwise, which whoever asks for one OSD or one copy here does.
+	sizeOne := ""
+	if defaultSize == 1 || slices.ContainsFunc(c.Pools, func(p pool) bool { return p.Size == 1 }) {
+		sizeOne = "mon allow pool size one = true\n"
+	}
 	return fmt.Sprintf(`# A cluster on this machine. Any Ceph client uses it with -c and this file.
 [global]
 fsid = %[1]s
@@ -28,7 +35,7 @@ osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
 mon osd reporter subtree level = osd
 mon allow pool delete = true
-run dir = %[5]s/run
+%[7]srun dir = %[5]s/run
 pid file = %[5]s/run/$name.pid
 log file = %[5]s/log/$name.log
 admin socket = %[5]s/run/$name.asok
@@ -45,5 +52,5 @@ pid file =
 log file =
 admin socket =
 keyring = /dev/null
-`, c.FSID, strings.Join(hosts, ","), defaultSize, pool{Size: defaultSize}.minSize(), c.dir, c.Store)
+`, c.FSID, strings.Join(hosts, ","), defaultSize, pool{Size: defaultSize}.minSize(), c.dir, c.Store, sizeOne)
 }
