@@ -73,6 +73,9 @@ func (s *shard) reply(e pg.Reply) {
 			out += r.Ops[i].Out.Len()
 		}
 		s.d.perf.answered(sess.finish(r.TID), r, out)
+		// An operation may have waited here through maps that the client, whose other
+		// OSDs are gone, hears of from nobody else for long (OSD::dequeue_op).
+		s.d.shareWithClient(sess, 0)
 	}
 	s.d.send(sess.conn, e.Msg)
 }

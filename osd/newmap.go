@@ -199,7 +199,8 @@ func (d *Daemon) peerHas(osd int32, epoch uint32) {
 	d.peerMu.Unlock()
 }
 
-// shareWithClient sends a client the maps after the one it aimed with.
+// shareWithClient sends a client the maps after the one it aimed with, epoch, or a
+// newer one it is known to have.
 func (d *Daemon) shareWithClient(s *session, epoch uint32) {
 	newest := d.current.Load().Epoch
 	known := s.knows(epoch)
