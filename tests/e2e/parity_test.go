@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,17 +38,14 @@ var setup = []string{
 	"osd set noout",
 }
 
-// probes are commands that ask. They run plainly and in JSON.
+// probes are the commands that ask of which users were promised that they print
+// what they print against Ceph. They run plainly and in JSON.
 var probes = []string{
 	"status",
 	"health",
 	"health detail",
 	"mon stat",
 	"mon dump",
-	"mon metadata",
-	"mon versions",
-	"mgr stat",
-	"mgr dump",
 	"osd stat",
 	"osd dump",
 	"osd tree",
@@ -54,27 +53,18 @@ var probes = []string{
 	"osd df",
 	"osd df tree",
 	"osd perf",
-	"osd getmaxosd",
-	"osd find 0",
 	"osd metadata 0",
-	"osd info 0",
-	"osd info",
-	"osd versions",
-	"osd utilization",
-	"osd blocklist ls",
 	"osd pool ls",
 	"osd pool ls detail",
 	"osd lspools",
 	"osd pool get e2e size",
 	"osd pool get e2e all",
 	"osd pool get e2e pg_num",
-	"osd pool get e2e min_size",
 	"osd pool get e2e crush_rule",
 	"osd pool get e2e nodelete",
 	"osd pool get e2e recovery_priority",
 	"osd pool get-quota e2e",
 	"osd pool application get e2e",
-	"osd pool application get",
 	"osd pool stats",
 	"osd pool stats e2e",
 	"osd map data someobject",
@@ -82,49 +72,69 @@ var probes = []string{
 	"pg stat",
 	"pg dump pgs_brief",
 	"pg dump",
-	"pg dump pools",
-	"pg dump osds",
-	"pg dump sum",
 	"pg ls",
-	"pg ls-by-pool data",
-	"pg ls-by-primary 0",
-	"pg ls-by-osd 0",
-	"pg map 2.0",
 	"df",
 	"df detail",
 	"versions",
 	"version",
 	"fsid",
-	"features",
 	"quorum_status",
-	"time-sync-status",
 	"config get osd.0 osd_max_backfills",
-	"config get osd.0 debug_osd",
 	"config get osd.0",
 	"config dump",
-	"config help osd_max_backfills",
-	"config-key get a/b",
-	"config-key ls",
-	"config-key dump",
-	"config-key exists a/b",
 	"osd crush rule ls",
-	"osd crush rule dump",
-	"osd crush rule dump replicated_rule",
-	"osd crush dump",
 	"osd crush tree",
+	"osd blocklist ls",
+}
+
+// moreProbes ask as well; one form of each is compared.
+var moreProbes = []string{
+	"mon metadata -f json",
+	"mon versions",
+	"mgr stat",
+	"mgr dump -f json",
+	"osd getmaxosd",
+	"osd getmaxosd -f json",
+	"osd find 0 -f json",
+	"osd info 0",
+	"osd info -f json",
+	"osd versions",
+	"osd utilization",
+	"osd utilization -f json",
+	"osd pool get e2e min_size",
+	"osd pool application get -f json",
+	"pg dump pools -f json",
+	"pg dump osds",
+	"pg dump sum -f json",
+	"pg ls-by-pool data",
+	"pg ls-by-primary 0",
+	"pg ls-by-osd 0 -f json",
+	"pg map 2.0",
+	"pg map 2.0 -f json",
+	"features",
+	"time-sync-status -f json",
+	"config get osd.0 debug_osd",
+	"config help osd_max_backfills -f json",
+	"config-key get a/b",
+	"config-key ls -f json",
+	"config-key dump -f json",
+	"config-key exists a/b",
+	"osd crush rule dump",
+	"osd crush rule dump replicated_rule -f json",
+	"osd crush dump -f json",
 	"osd crush tree --show-shadow",
 	"osd crush class ls",
 	"osd crush class ls-osd hdd",
-	"osd crush get-device-class 0",
+	"osd crush get-device-class 0 -f json",
 	"osd crush ls default",
-	"osd crush show-tunables",
+	"osd crush show-tunables -f json",
 	"osd erasure-code-profile ls",
-	"osd erasure-code-profile get default",
+	"osd erasure-code-profile get default -f json",
 	"osd tree up",
-	"osd tree down",
+	"osd tree down -f json",
 	"osd ls-tree default",
 	"osd count-metadata osd_objectstore",
-	"node ls",
+	"node ls -f json",
 }
 
 // prettyProbes run in the indented form of JSON too, which is the plain form of
@@ -305,11 +315,43 @@ func TestCephPrintsTheSame(t *testing.T) {
 		awaitClean(t, c)
 		out = append(out, play(c, probes)...)
 		out = append(out, play(c, inFormat("json", probes))...)
+		out = append(out, play(c, moreProbes)...)
 		out = append(out, play(c, inFormat("json-pretty", prettyProbes))...)
 		return append(out, play(c, after)...)
 	})
 	for i := range us {
 		compare(t, "ceph", us[i], them[i])
+	}
+}
+
+// Every command that the monitor says it serves has the signature that it has in
+// Ceph, so that the ceph program takes the same arguments for it.
+func TestCommandSignatures(t *testing.T) {
+	signatures := func(c target) map[string]bool {
+		cmd := exec.Command("ceph", "-c", c.conf, "--help")
+		cmd.Dir = os.TempDir()
+		cmd.Env = append(os.Environ(), "COLUMNS=100000") // a signature a line
+		r := clustertest.Exec(cmd)
+		_, list, ok := strings.Cut(must(t, r), "Monitor commands:")
+		if !ok {
+			t.Fatalf("%s: no commands in the help:\n%s", c.name, r.Stdout)
+		}
+		out := map[string]bool{}
+		for _, line := range strings.Split(list, "\n") {
+			if sig, _, _ := strings.Cut(line, "   "); len(sig) > 0 && sig[0] != ' ' && sig[0] != '=' {
+				out[strings.TrimSpace(sig)] = true
+			}
+		}
+		return out
+	}
+	served, known := signatures(ours(t)), signatures(ref(t))
+	if len(served) < 80 {
+		t.Errorf("only %d commands are served", len(served))
+	}
+	for sig := range served {
+		if !known[sig] && !explained("signature", sig) {
+			t.Errorf("%s: has another signature in Ceph, or is not there", sig)
+		}
 	}
 }
 
