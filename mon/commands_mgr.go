@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -27,6 +28,7 @@ var mgrCommands = []entry{
 	{spec("osd pool stats name=pool_name,type=CephPoolname,req=false", "obtain stats from all pools, or from specified pool", "osd", "r", flagMgr), (*Monitor).cmdPoolStats},
 	{spec("osd df name=output_method,type=CephChoices,strings=plain|tree,req=false name=filter_by,type=CephChoices,strings=class|name,req=false name=filter,type=CephString,req=false", "show OSD utilization", "osd", "r", flagMgr), (*Monitor).cmdOSDDF},
 	{spec("osd perf", "print dump of OSD perf summary stats", "osd", "r", flagMgr), (*Monitor).cmdOSDPerf},
+	{spec("osd last-stat-seq name=id,type=CephOsdName", "get the last pg stats sequence number reported for this osd", "osd", "r", 0), (*Monitor).cmdLastStatSeq},
 	{spec("mgr stat", "dump basic info about the mgr cluster state", "mgr", "r", 0), (*Monitor).cmdMgrStat},
 	{spec("mgr dump name=epoch,type=CephInt,range=0,req=false", "dump the latest MgrMap", "mgr", "r", 0), (*Monitor).cmdMgrDump},
 	{spec("mgr services", "list service endpoints provided by mgr modules", "mgr", "r", 0), (*Monitor).cmdMgrServices},
@@ -156,6 +158,20 @@ func (m *Monitor) cmdPoolStats(q *query) reply {
 		b.WriteString("\n")
 	}
 	return reply{out: []byte(b.String())}
+}
+
+// cmdLastStatSeq: what "flush_pg_stats" of an OSD returned is in the statistics
+// once this is as much. An OSD that has not reported has 0.
+func (m *Monitor) cmdLastStatSeq(q *query) reply {
+	osd, err := strconv.ParseInt(strings.TrimPrefix(q.args.String("id"), "osd."), 10, 32)
+	if err != nil {
+		return refuse(syscall.EINVAL, "unable to parse osd id value '%s'", q.args.String("id"))
+	}
+	var seq uint64
+	if s := m.pgs.OSDs[int32(osd)]; s != nil {
+		seq = s.Seq
+	}
+	return reply{out: strconv.AppendUint(nil, seq, 10)}
 }
 
 func (m *Monitor) cmdOSDPerf(q *query) reply {

@@ -27,7 +27,7 @@ func (d *Daemon) registerCommands() {
 	a.Register("flush_pg_stats", "flush pg stats", func(command.Args) (any, error) {
 		d.mgr.changed()
 		d.report(time.Now())
-		return []byte(fmt.Sprintln(d.mgr.lastTID())), nil
+		return []byte(fmt.Sprintln(d.statSeq(d.mgr.lastTID()))), nil
 	})
 }
 

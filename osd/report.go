@@ -214,8 +214,7 @@ func (d *Daemon) countPGs() int {
 
 // osdStat are the figures of the OSD as a whole.
 func (d *Daemon) osdStat(seq uint64) pglog.OSDStat {
-	st := pglog.OSDStat{HBPeers: d.hb.list(), UpFrom: d.upEpoch.Load(), NumOSDs: 1,
-		Seq: uint64(d.upEpoch.Load())<<32 | seq&0xffffffff}
+	st := pglog.OSDStat{HBPeers: d.hb.list(), UpFrom: d.upEpoch.Load(), NumOSDs: 1, Seq: d.statSeq(seq)}
 	fs, err := d.cfg.Store.Statfs()
 	if err != nil {
 		d.cfg.Logger.Warn("space figures not to be had", "error", err)
@@ -226,6 +225,9 @@ func (d *Daemon) osdStat(seq uint64) pglog.OSDStat {
 		OmapAllocated: int64(fs.OmapAllocated), InternalMetadata: int64(fs.Metadata)}
 	return st
 }
+
+// statSeq numbers the reports of an OSD over its lives (OSDService::get_osd_stat_seq).
+func (d *Daemon) statSeq(tid uint64) uint64 { return uint64(d.upEpoch.Load())<<32 | tid&0xffffffff }
 
 // reportTick sends beacons to the monitors.
 func (d *Daemon) reportTick(now time.Time) {

@@ -27,6 +27,7 @@ var differences = []difference{
 	{`features|mon_status`, `features: is "0x|"features": "Nx`, "the feature RANGE_BLOCKLIST came with a later 16.2"},
 	{`status`, `cluster_osdmap_trim_lower_bound`, "came with a later 16.2"},
 	{`^osd pool (get|set|create)`, `bulk|pg_num_max|^\+osd pool create <pool>`, "came with a later 16.2"},
+	{`^signature`, `^osdpool(get|set|create)<pool>|^osdblocklistadd`, "pg_num_max, bulk and ranges of addresses came with a later 16.2"},
 
 	// What is not there yet.
 	{`^osd dump`, `last_purged_snaps_scrub`, "there are no snapshots to purge"},

@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +36,9 @@ const (
 	sepiolaDir = "E2E_SEPIOLA_DIR" // --dir of cmd/cluster
 	cephConf   = "E2E_CEPH_CONF"   // ceph.conf of a cluster of the reference
 )
+
+// osds is how many OSDs both clusters have.
+const osds = 3
 
 // target is a cluster that Ceph's programs are pointed at.
 type target struct {
@@ -170,9 +175,24 @@ func await(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// awaitClean waits until every PG is active and clean by what the OSDs say of the
+// map there is now: older reports are waited out.
 func awaitClean(t testing.TB, c target) {
 	t.Helper()
+	epoch := number(t, c, "epoch", "osd", "dump", "-f", "json")
+	for osd := range osds {
+		name := fmt.Sprintf("osd.%d", osd)
+		await(t, name+" has the newest map", func() bool {
+			return number(t, c, "newest_map", "tell", name, "status", "-f", "json") >= epoch
+		})
+	}
 	await(t, "all PGs active+clean in "+c.name, func() bool {
+		for osd := range osds {
+			flushed := number(t, c, "", "tell", fmt.Sprintf("osd.%d", osd), "flush_pg_stats")
+			await(t, "the report has arrived", func() bool {
+				return number(t, c, "", "osd", "last-stat-seq", fmt.Sprint(osd)) >= flushed
+			})
+		}
 		r := c.ceph("pg", "stat")
 		// "33 pgs: 33 active+clean; ..."
 		_, states, _ := strings.Cut(r.Stdout, "pgs: ")
@@ -180,4 +200,27 @@ func awaitClean(t testing.TB, c target) {
 		f := strings.Fields(states)
 		return r.Code == 0 && len(f) == 2 && f[1] == "active+clean"
 	})
+}
+
+// number returns the number that a command answers with, or that a member of its
+// answer in JSON is; 0 while the daemon is not to be reached.
+func number(t testing.TB, c target, member string, args ...string) uint64 {
+	t.Helper()
+	r := c.ceph(args...)
+	if r.Code != 0 {
+		return 0
+	}
+	text := strings.TrimSpace(r.Stdout)
+	if member != "" {
+		var all map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(text), &all); err != nil {
+			t.Fatalf("%s: ceph %v: %v", c.name, args, err)
+		}
+		text = string(all[member])
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: ceph %v: no number %q: %v", c.name, args, member, err)
+	}
+	return n
 }
