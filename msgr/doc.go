@@ -63,5 +63,10 @@
 //     leaving as soon as the writer is idle.
 //   - Handing a link to an existing session is one step under locks, so there is no
 //     "replacing" state and none of the WAIT and RETRY_GLOBAL answers it causes.
+//   - When both ends open a session at once, and one of them has lost its link and
+//     stands by, the race is still decided by address; and who tells a peer that it
+//     has not received a SERVER_IDENT does not receive it any more. Without either,
+//     two links that cross can leave the ends with different sessions, and messages
+//     are lost or come twice. The simulation found both.
 //   - There is no loopback connection: do not Connect to one's own address.
 package msgr

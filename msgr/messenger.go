@@ -434,11 +434,15 @@ func (m *Messenger) place(c *Conn, l *link) *Conn {
 		return existing
 	case placeReject:
 		c.step(&event{kind: evRejected, control: r.reply})
-		if r.wake {
+		switch {
+		case r.wake:
 			existing.step(&event{kind: evWake})
+		case r.yield:
+			existing.step(&event{kind: evYield})
 		}
 	case placeDrop:
 		c.step(&event{kind: evLost, err: r.reason})
+		delete(m.all, c)
 	}
 	return c
 }

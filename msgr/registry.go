@@ -25,6 +25,7 @@ type ruling struct {
 	reset     bool    // placeAdopt: the peer has lost its state
 	reply     control // placeReject
 	wake      bool    // placeReject: follow through with the existing session's own attempt
+	yield     bool    // placeReject: give the existing session's own attempt up
 	reason    error   // placeDrop
 }
 
@@ -52,13 +53,19 @@ func rule(in, existing *session, self entity.Addr) ruling {
 	case existing.clientCookie == in.clientCookie:
 		// Our SERVER_IDENT did not arrive.
 		return ruling{placement: placeAdopt}
-	case existing.state == stateOpen || existing.state == stateStandby:
+	case existing.state == stateOpen, existing.state == stateStandby && !existing.begun():
 		return ruling{placement: placeAdopt}
 	case existing.policy.Server || raceLess(in.target, self):
 		return ruling{placement: placeAdopt}
 	}
 	return ruling{placement: placeReject, reply: &waitFrame{}, wake: true}
 }
+
+// begun reports whether the session has asked for itself, and not heard whether
+// the peer has it. Should two such meet, both ends have to keep the same one, so
+// it is a race also when one of them has nothing to send and stands by; Ceph takes
+// the link that comes last then, and the peer may take the other.
+func (s *session) begun() bool { return s.serverCookie == 0 && s.clientCookie != 0 }
 
 func ruleReconnect(in, existing *session, self entity.Addr) ruling {
 	rc := in.link.reconnect
@@ -69,8 +76,10 @@ func ruleReconnect(in, existing *session, self entity.Addr) ruling {
 	case existing.clientCookie != rc.clientCookie:
 		return reject(&resetFrame{full: in.policy.ResetCheck})
 	case existing.serverCookie == 0:
-		// We were the client and did not receive the SERVER_IDENT.
-		return reject(&resetFrame{full: false})
+		// We were the client and did not receive the SERVER_IDENT. Nor must we
+		// from now on, nor the messages behind it: the peer is about to number
+		// them anew.
+		return ruling{placement: placeReject, reply: &resetFrame{full: false}, yield: true}
 	case existing.peerGlobalSeq > rc.globalSeq:
 		return reject(&retryGlobalFrame{existing.peerGlobalSeq})
 	case existing.connectSeq > rc.connectSeq:

@@ -89,6 +89,7 @@ const (
 	evSend                         // queue msg
 	evKeepalive                    // ask the peer for a sign of life
 	evWake                         // the peer was told to wait for our own attempt
+	evYield                        // the peer was told to go on with its own attempt
 	evMarkDown                     // the owner is done with the session
 	evAnswer                       // the authentication client's payload
 	evVerdict                      // the authentication server's decision
@@ -107,7 +108,7 @@ func frameEvent(t tag) eventKind { return evFrame + eventKind(t) - 1 }
 
 var eventNames = [evFrame]string{
 	"connect", "accept", "linked", "refused", "lost", "backoff-over", "ack-due", "send",
-	"keepalive", "wake", "mark-down", "answer", "verdict", "placed", "rejected", "moved", "replaced",
+	"keepalive", "wake", "yield", "mark-down", "answer", "verdict", "placed", "rejected", "moved", "replaced",
 	"adopt", "banner",
 }
 

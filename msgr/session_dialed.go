@@ -18,9 +18,11 @@ func (s *session) onConnect(_ *event, fx *effects) {
 
 func (s *session) onBackoffOver(_ *event, fx *effects) { s.dial(fx) }
 
-// onWake ends the pause: the peer is there, and waits for us.
+// onWake seeks a link now: the peer is there, and waits for us.
 func (s *session) onWake(_ *event, fx *effects) {
-	fx.act(actStopTimer)
+	if s.state == stateBackoff {
+		fx.act(actStopTimer)
+	}
 	s.wantKeepalive = true
 	s.dial(fx)
 }
@@ -259,6 +261,10 @@ func (s *session) onRetryGlobal(ev *event, fx *effects) {
 }
 
 var errRaceLost = errors.New("the peer is connecting to us already")
+
+// onYield gives our attempt up, and with it an answer that may be on its way: the
+// peer asks for the session on another link, as if that had never been given.
+func (s *session) onYield(ev *event, fx *effects) { s.onWait(ev, fx) }
 
 // onWait makes way for the peer's own attempt. Should that not come, ours is
 // repeated after the longest pause.

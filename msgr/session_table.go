@@ -41,6 +41,7 @@ var (
 	hReset           = &handler{"forget, send ident", (*session).onReset}
 	hRetry           = &handler{"raise connect_seq, send reconnect", (*session).onRetry}
 	hRetryGlobal     = &handler{"raise global_seq, send reconnect", (*session).onRetryGlobal}
+	hYield           = &handler{"give up, back off for the peer", (*session).onYield}
 	hWait            = &handler{"back off for the peer", (*session).onWait}
 
 	hAcceptedBanner    = &handler{"check, send HELLO", (*session).onAcceptedBanner}
@@ -73,7 +74,7 @@ var table = makeTable()
 var rows = [numStates]row{
 	stateClosed:  {},
 	stateIdle:    {evConnect: hConnect, evAccept: hAccept, evSend: hSendLater},
-	stateStandby: {evSend: hSendStandby},
+	stateStandby: {evSend: hSendStandby, evWake: hWake},
 	stateBackoff: {evBackoffOver: hBackoffOver, evWake: hWake},
 	stateDialing: {evLinked: hLinked, evRefused: hRefused, evLost: hLost},
 
@@ -146,6 +147,10 @@ func common(s state, k eventKind) *handler {
 		return hSendLater
 	case evKeepalive, evWake:
 		return hKeepaliveLater
+	case evYield:
+		if s.dialed() && (s.linked() || s == stateDialing) {
+			return hYield
+		}
 	case evReplaced:
 		return hReplaced
 	case evAdopt:

@@ -311,10 +311,13 @@ func TestRulings(t *testing.T) {
 		{"our ident was lost", in{high, peer, 3, 11, nil}, old(stateOpen, nil), placeAdopt, ""},
 		{"race, peer is lower", in{low, peer, 3, 11, nil}, old(stateDialing, func(s *session) { s.clientCookie, s.serverCookie = 8, 0 }), placeAdopt, ""},
 		{"race, peer is higher", in{high, peer, 3, 11, nil}, old(stateDialing, func(s *session) { s.clientCookie, s.serverCookie = 8, 0 }), placeReject, "WAIT"},
+		{"race with one that stands by, peer is lower", in{low, peer, 3, 11, nil}, old(stateStandby, func(s *session) { s.clientCookie, s.serverCookie = 8, 0 }), placeAdopt, ""},
+		{"race with one that stands by, peer is higher", in{high, peer, 3, 11, nil}, old(stateStandby, func(s *session) { s.clientCookie, s.serverCookie = 8, 0 }), placeReject, "WAIT"},
+		{"beside one that never asked", in{high, peer, 3, 11, nil}, old(stateStandby, func(s *session) { s.clientCookie, s.serverCookie = 0, 0 }), placeAdopt, ""},
 		{"reconnect to nothing", in{low, peer, 0, 11, rc(3, 11, 3)}, nil, placeReject, "full"},
 		{"reconnect to another", in{low, peer, 0, 11, rc(7, 11, 3)}, old(stateOpen, nil), placeReject, "partial"},
 		{"reconnect to another, checked", in{low, LosslessPeerReuse(), 0, 11, rc(7, 11, 3)}, old(stateOpen, nil), placeReject, "full"},
-		{"reconnect before our ident", in{low, peer, 0, 11, rc(3, 11, 3)}, old(stateDialing, func(s *session) { s.serverCookie = 0 }), placeReject, "partial"},
+		{"reconnect before our ident", in{low, peer, 0, 11, rc(3, 11, 3)}, old(stateDialing, func(s *session) { s.serverCookie = 0 }), placeReject, "partial, yield"},
 		{"reconnect, stale global", in{low, peer, 0, 9, rc(3, 9, 3)}, old(stateStandby, nil), placeReject, "SESSION_RETRY_GLOBAL"},
 		{"reconnect, stale attempt", in{low, peer, 0, 11, rc(3, 11, 1)}, old(stateStandby, nil), placeReject, "SESSION_RETRY"},
 		{"reconnect race, peer is higher", in{high, peer, 0, 11, rc(3, 11, 2)}, old(stateDialing, nil), placeReject, "WAIT"},
@@ -331,6 +334,9 @@ func TestRulings(t *testing.T) {
 			more = map[bool]string{true: "full", false: "partial"}[f.full]
 		case control:
 			more = f.tag().String()
+		}
+		if r.yield {
+			more += ", yield"
 		}
 		if strings.HasPrefix(c.more, "reset=") {
 			more = fmt.Sprintf("reset=%v", r.reset)
