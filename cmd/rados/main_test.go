@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sepiola/internal/refcluster/reftest"
+	"sepiola/internal/reftool"
 )
 
 // outcome is what a run of either program leaves.
@@ -90,17 +91,13 @@ func normal(o outcome) outcome {
 			o.stdout = o.stdout[:i] // Ceph prints its generic options there
 		}
 	}
-	o.stderr = logLine.ReplaceAllString(o.stderr, "")
+	o.stderr = reftool.WithoutLog(o.stderr)
 	o.stdout = selected.ReplaceAllString(o.stdout, "selected snap N")
 	return o
 }
 
 // selected tells a snapshot's number, which grows with each one made.
 var selected = regexp.MustCompile(`selected snap [0-9]+`)
-
-// logLine is what Ceph's client logs to standard error at times, when it ends while
-// a connection is being made.
-var logLine = regexp.MustCompile(`(?m)^[0-9]{4}-[0-9-]+T[0-9:.+]+ [0-9a-f]+ -1 .*\n`)
 
 // step is one command line; changes says that it changes objects.
 type step struct {
