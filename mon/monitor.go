@@ -209,7 +209,9 @@ func (l lockedMachine) Restore(r store.Reader) error {
 func (l lockedMachine) Apply(b store.Batch) ([]any, []store.Change) {
 	l.m.mu.Lock()
 	defer l.m.mu.Unlock()
-	return l.m.machine.Apply(b)
+	answers, changes := l.m.machine.Apply(b)
+	l.m.maps.ahead(changes)
+	return answers, changes
 }
 
 // startTimeout bounds how long Start waits for the first commands to commit.
@@ -379,6 +381,7 @@ func (m *Monitor) setLeading(on bool) {
 func (m *Monitor) applied() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.maps.written()
 	if m.machine.State.OSD == nil {
 		return
 	}

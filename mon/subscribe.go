@@ -118,22 +118,23 @@ func (m *Monitor) sendMaps(s *session, sub *subscription) bool {
 			return false
 		}
 		m.send(s, m.mapMessage(nil, map[uint32][]byte{last: full}))
-	} else {
-		m.sendMapsSince(s, uint32(sub.next))
+	} else if !m.sendMapsSince(s, uint32(sub.next)) {
+		return false
 	}
 	sub.next = uint64(last) + 1
 	return true
 }
 
-// sendMapsSince sends the epochs from first to the newest, some per message.
-func (m *Monitor) sendMapsSince(s *session, first uint32) {
+// sendMapsSince sends the epochs from first to the newest, some per message. It
+// reports whether all could be read.
+func (m *Monitor) sendMapsSince(s *session, first uint32) bool {
 	st := &m.machine.State
 	perMessage := uint32(max(m.opts.Int("osd_map_message_max"), 1))
 	if first < st.FirstEpoch || first == st.FirstEpoch && first > 0 {
 		full, err := m.maps.full(st.FirstEpoch)
 		if err != nil || full == nil {
 			m.log.Error("OSD map cannot be read", "epoch", st.FirstEpoch, "error", err)
-			return
+			return false
 		}
 		m.send(s, m.mapMessage(nil, map[uint32][]byte{st.FirstEpoch: full}))
 		first = st.FirstEpoch + 1
@@ -144,13 +145,14 @@ func (m *Monitor) sendMapsSince(s *session, first uint32) {
 			p, err := m.maps.inc(e)
 			if err != nil || p == nil {
 				m.log.Error("increment of the OSD map cannot be read", "epoch", e, "error", err)
-				return
+				return false
 			}
 			incs[e] = p
 		}
 		m.send(s, m.mapMessage(incs, nil))
 		first += perMessage
 	}
+	return true
 }
 
 func (m *Monitor) mapMessage(incs, fulls map[uint32][]byte) *message.OSDMapMsg {

@@ -4,9 +4,13 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
+	"sepiola/command"
 	"sepiola/entity"
 	"sepiola/message"
+	"sepiola/mon/state"
+	"sepiola/mon/store"
 	"sepiola/msgr"
 )
 
@@ -110,5 +114,28 @@ func TestOneLogLevel(t *testing.T) {
 	follow("error")
 	if say("two") {
 		t.Error("a follower of level error heard of level info")
+	}
+}
+
+// Between the moment an epoch becomes the newest and the one when it is on the disk,
+// whoever subscribes gets it all the same, and misses none.
+func TestMapsAheadOfTheDisk(t *testing.T) {
+	m := newTestMon(t)
+	c, p := dial(t, m, m.Addrs(), entity.TypeMon)
+	p.command(t, c, `{"prefix":"osd set","key":"noout"}`)
+
+	m.mu.Lock()
+	have := m.machine.State.LastEpoch
+	m.mu.Unlock()
+	// What the node does for a committed entry, up to the write.
+	unset := state.Command{Admin: &state.Admin{Args: command.Args{"prefix": "osd unset", "key": "noout"}}}
+	lockedMachine{m.Monitor}.Apply(store.Batch{Time: time.Now(), Commands: [][]byte{unset.Encode()}})
+
+	sub := map[string]message.SubscribeItem{"osdmap": {Start: uint64(have) + 1}}
+	if err := c.Send(message.Encode(&message.MonSubscribe{What: sub}, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if got := next[*message.OSDMapMsg](p); got.Incrementals[have+1] == nil {
+		t.Errorf("epochs %v came, of them %d increments; %d was asked for", got.Newest, len(got.Incrementals), have+1)
 	}
 }

@@ -79,9 +79,7 @@ type Admin struct {
 	Args     command.Args
 	Input    []byte
 	Settings Settings
-	// InUse is what the proposer knows of pools from outside the state: nothing
-	// yet. Who names the client for the audit log.
-	Who string
+	Who      string // names the client for the audit log
 }
 
 // Boot is an OSD that asks to be marked up (MOSDBoot).
