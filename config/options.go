@@ -69,6 +69,11 @@ var globalOptions = []Option{
 	{Name: "ms_dispatch_throttle_bytes", Type: Size, Default: "100M", Desc: "bytes of messages read and not yet dispatched, per messenger"},
 	{Name: "ms_connection_ready_timeout", Type: Int, Default: "10", Desc: "seconds an incoming connection may take to become ready"},
 	{Name: "ms_connection_idle_timeout", Type: Int, Default: "900", Desc: "seconds after which an idle client connection is closed"},
+	{Name: "ms_inject_socket_failures", Type: Int, Default: "0", Desc: "break the socket at one of so many reads and writes, to test; 0 for never"},
+	{Name: "ms_inject_internal_delays", Type: Float, Default: "0", Desc: "longest pause before a frame of a handshake, in seconds, to test"},
+	{Name: "ms_inject_delay_type", Type: Str, Default: "", Desc: "kinds of peers whose messages are delayed, to test: \"osd client\""},
+	{Name: "ms_inject_delay_probability", Type: Float, Default: "0", Max: 1, Desc: "part of the messages that are delayed"},
+	{Name: "ms_inject_delay_max", Type: Float, Default: "1", Desc: "longest delay of a message, in seconds"},
 	{Name: "ms_tcp_nodelay", Type: Bool, Default: "true", Desc: "disable Nagle's algorithm", Startup: true},
 }
 

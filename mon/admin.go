@@ -1,6 +1,7 @@
 package mon
 
 import (
+	"encoding/json"
 	"maps"
 
 	"sepiola/command"
@@ -32,6 +33,13 @@ func (m *Monitor) registerAdmin() {
 	if m.cfg.Admin == nil {
 		return
 	}
+	m.cfg.Admin.Register("messenger dump", "dump the sessions of the messengers", func(command.Args) (any, error) {
+		out := map[string]any{}
+		for name, ms := range m.messengers() {
+			out[name] = ms.Dump()
+		}
+		return out, nil
+	})
 	for prefix, t := range tellCommands {
 		m.cfg.Admin.Register(prefix, t.help, func(args command.Args) (any, error) {
 			m.mu.Lock()
@@ -46,6 +54,11 @@ func (m *Monitor) registerAdmin() {
 			return t.run(m, &query{args: a}).out, nil
 		})
 	}
+}
+
+// messengers are the monitor's, by what they are for.
+func (m *Monitor) messengers() map[string]*msgr.Messenger {
+	return map[string]*msgr.Messenger{"mon": m.monMsr, "mgr": m.mgrMsr}
 }
 
 // tellSpecs describes what "ceph tell mon.x" serves.
@@ -136,6 +149,12 @@ func (m *Monitor) cmdPerfDump(q *query) reply {
 	w.OpenObject("mon")
 	w.Int("num_sessions", int64(len(m.sessions)))
 	w.Close()
+	all := m.messengers()
+	for _, name := range sortedNames(all) {
+		if p, err := json.Marshal(all[name].Counters()); err == nil {
+			w.Raw("AsyncMessenger::"+name, string(p))
+		}
+	}
 	w.Close()
 	return reply{out: w.Bytes()}
 }

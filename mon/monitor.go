@@ -246,9 +246,11 @@ func (m *Monitor) bind() error {
 		if a.Type == entity.AddrLegacy {
 			continue
 		}
-		if err := m.monMsr.Bind(a.AddrPort, int(a.Port()), int(a.Port())); err != nil {
-			return fmt.Errorf("cannot listen on %s: %w; stop what uses the port, or correct 'mon host'", a.AddrPort, err)
+		at := m.bindAddr(a.AddrPort)
+		if err := m.monMsr.Bind(at, int(at.Port()), int(at.Port())); err != nil {
+			return fmt.Errorf("cannot listen on %s: %w; stop what uses the port, or correct 'mon host' or 'public bind addr'", at, err)
 		}
+		m.monMsr.Advertise(a.AddrPort)
 	}
 	m.mgrMsr = m.newMessenger(entity.Name{Type: entity.TypeMgr, Num: int64(m.rank)}, mgrDispatcher{m}, uint32(m.now().UnixNano()))
 	at := m.cfg.MgrAddr
@@ -256,10 +258,24 @@ func (m *Monitor) bind() error {
 		at = netip.AddrPortFrom(addrs.Msgr2().Addr(), 0)
 	}
 	lo, hi := int(m.opts.Int("ms_bind_port_min")), int(m.opts.Int("ms_bind_port_max"))
-	if err := m.mgrMsr.Bind(at, lo, hi); err != nil {
+	if err := m.mgrMsr.Bind(netip.AddrPortFrom(m.bindAddr(at).Addr(), at.Port()), lo, hi); err != nil {
 		return fmt.Errorf("cannot listen on %s for the manager protocol (ports %d to %d): %w", at, lo, hi, err)
 	}
+	m.mgrMsr.Advertise(at)
 	return nil
+}
+
+// bindAddr is where to listen for those who connect to a: there, unless
+// "public bind addr" says otherwise.
+func (m *Monitor) bindAddr(a netip.AddrPort) netip.AddrPort {
+	v, err := entity.ParseAddrVec(m.opts.String("public_bind_addr"))
+	switch {
+	case err != nil || len(v) == 0 || !v[0].Addr().IsValid() || v[0].Addr().IsUnspecified() && v[0].Port() == 0:
+		return a
+	case v[0].Port() == 0:
+		return netip.AddrPortFrom(v[0].Addr(), a.Port())
+	}
+	return v[0].AddrPort
 }
 
 func (m *Monitor) newMessenger(name entity.Name, d msgr.Dispatcher, nonce uint32) *msgr.Messenger {
@@ -275,6 +291,7 @@ func (m *Monitor) newMessenger(name entity.Name, d msgr.Dispatcher, nonce uint32
 			entity.TypeMon: msgr.LosslessPeerReuse(),
 		},
 		AuthServer: &msgr.NoneServer{AssignGlobalID: m.ids.next},
+		Faults:     msgr.NewFaults(m.opts),
 	}, d)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -330,7 +329,6 @@ type freezer struct {
 type frozenLink struct {
 	msgr.Link
 	frozen <-chan struct{}
-	closed chan struct{}
 }
 
 func (f *freezer) Dial(ctx context.Context, a netip.AddrPort) (msgr.Link, error) {
@@ -338,27 +336,19 @@ func (f *freezer) Dial(ctx context.Context, a netip.AddrPort) (msgr.Link, error)
 	if err != nil || f.dials.Add(1) > 1 {
 		return l, err
 	}
-	return &frozenLink{l, f.frozen, make(chan struct{})}, nil
+	return &frozenLink{l, f.frozen}, nil
 }
 
-func (l *frozenLink) Read(p []byte) (int, error) {
-	n, err := l.Link.Read(p)
+func (l *frozenLink) Read(p []byte, patience time.Duration) (int, error) {
+	n, err := l.Link.Read(p, patience)
 	select {
 	case <-l.frozen:
-		<-l.closed
-		return 0, net.ErrClosed
+		if err == nil {
+			return 0, msgr.ErrWait
+		}
 	default:
-		return n, err
 	}
-}
-
-func (l *frozenLink) Close() error {
-	select {
-	case <-l.closed:
-	default:
-		close(l.closed)
-	}
-	return l.Link.Close()
+	return n, err
 }
 
 // A monitor that stops answering keepalives is left for another, though its socket

@@ -35,7 +35,6 @@ type Conn struct {
 	backoff  *time.Timer
 	ackTimer *time.Timer
 	value    any
-	taken    chan struct{} // closed when the writer takes messages; nil unless awaited
 }
 
 // errMarkedDown is logged, at debug, for links of sessions their owner ended.
@@ -43,6 +42,7 @@ var errMarkedDown = errors.New("marked down")
 
 func newConn(m *Messenger) *Conn {
 	c := &Conn{m: m}
+	m.counters.created.Add(1)
 	c.s = *newSession(&m.env)
 	return c
 }
@@ -53,19 +53,31 @@ func newConn(m *Messenger) *Conn {
 //
 // The queue's length is the sender's affair: it holds what was sent and not yet
 // taken by the network, so a sender that only answers requests, or limits its own
-// requests in flight, bounds it. [Conn.Queued] tells how much it is.
+// requests in flight, bounds it; with Policy.QueueMax a peer that does not read the
+// answers is not listened to. [Conn.Queued] tells how much it is.
 func (c *Conn) Send(m *Message) error {
 	if m.Front.Len() > MaxFront || m.Middle.Len() > MaxMiddle || m.Data.Len() > MaxData {
 		return fmt.Errorf("%w: %v", ErrTooLarge, m)
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.s.state == stateClosed {
+		c.mu.Unlock()
 		return ErrClosed
+	}
+	// A question alone and its answer are what a worker would make slower; of many
+	// it makes one write.
+	l := c.link
+	self := l != nil && l.lone && !l.writing && m.Len() <= writeSelfMax
+	if self {
+		l.writing = true
 	}
 	c.sending = event{kind: evSend, msg: m}
 	c.step(&c.sending)
 	c.sending.msg = nil
+	c.mu.Unlock()
+	if self {
+		l.writeAll(0)
+	}
 	return nil
 }
 
@@ -77,28 +89,10 @@ func (c *Conn) Queued() (messages, bytes int) {
 	return c.s.queue.len() + c.s.sent.ring.len(), c.s.queue.bytes + c.s.sent.bytes
 }
 
-// WaitQueued waits until at most max payload bytes are left to send, or until the
-// socket in use is gone. Called from Dispatch, it keeps a peer that does not read
-// the answers from asking for more.
-func (c *Conn) WaitQueued(max int) {
-	for {
-		c.mu.Lock()
-		l := c.link
-		if c.s.queue.bytes <= max || l == nil || c.s.state != stateOpen {
-			c.mu.Unlock()
-			return
-		}
-		if c.taken == nil {
-			c.taken = make(chan struct{})
-		}
-		taken := c.taken
-		c.mu.Unlock()
-		select {
-		case <-taken:
-		case <-l.ctx.Done():
-			return
-		}
-	}
+// crowded reports whether so much is queued that no more is to be read. mu is held.
+func (c *Conn) crowded() bool {
+	max := c.s.policy.QueueMax
+	return max > 0 && c.s.queue.bytes > max && c.s.state == stateOpen
 }
 
 // MarkDown ends the session now, drops what is queued, and calls nobody back.
@@ -274,6 +268,7 @@ func (c *Conn) do(a *action) {
 	case actLearn:
 		c.m.learn(a.addr)
 	case actOpened:
+		c.m.counters.opened.Add(1)
 		c.link.settled()
 	case actNotify:
 		c.notes = append(c.notes, a.notice)
@@ -284,7 +279,7 @@ func (c *Conn) do(a *action) {
 func (c *Conn) flush() {
 	if l := c.link; l != nil && !l.writing {
 		l.writing = true
-		c.m.spawn(l, (*link).write)
+		c.m.workers.submit(l.write)
 	}
 }
 

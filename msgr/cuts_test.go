@@ -67,8 +67,8 @@ func (l *cuttingLink) pass(n int) int {
 	return n
 }
 
-func (l *cuttingLink) Read(p []byte) (int, error) {
-	n, err := l.Link.Read(p)
+func (l *cuttingLink) Read(p []byte, patience time.Duration) (int, error) {
+	n, err := l.Link.Read(p, patience)
 	if err != nil {
 		return n, err
 	}
@@ -79,14 +79,17 @@ func (l *cuttingLink) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (l *cuttingLink) WriteBuffers(b *net.Buffers) error {
+func (l *cuttingLink) WriteBuffers(b *net.Buffers, patience time.Duration) error {
 	all := wire.Buf(*b).Flat()
 	n := l.pass(len(all))
-	err := l.Link.WriteBuffers(&net.Buffers{all[:n]})
+	part := net.Buffers{all[:n]}
+	err := l.Link.WriteBuffers(&part, patience)
 	if err == nil && n < len(all) {
 		l.Close()
 		return errCut
 	}
+	// What the network did not take is counted again.
+	*b = part
 	return err
 }
 

@@ -3,7 +3,39 @@ package msgr
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 )
+
+type counters struct {
+	recvMessages, recvBytes, sendMessages, sendBytes, created, opened atomic.Uint64
+}
+
+// Counters are a messenger's figures since it started, by Ceph's names
+// (l_msgr_* in src/msg/async/Stack.h). Bytes are those of payloads.
+type Counters struct {
+	RecvMessages       uint64 `json:"msgr_recv_messages"`
+	SendMessages       uint64 `json:"msgr_send_messages"`
+	RecvBytes          uint64 `json:"msgr_recv_bytes"`
+	SendBytes          uint64 `json:"msgr_send_bytes"`
+	CreatedConnections uint64 `json:"msgr_created_connections"`
+	ActiveConnections  uint64 `json:"msgr_active_connections"`
+	// OpenedSessions counts sessions that were opened or went on, over a new socket
+	// each time.
+	OpenedSessions uint64 `json:"msgr_opened_sessions"`
+}
+
+// Counters returns the messenger's figures.
+func (m *Messenger) Counters() Counters {
+	c := &m.counters
+	m.mu.Lock()
+	active := len(m.all)
+	m.mu.Unlock()
+	return Counters{
+		RecvMessages: c.recvMessages.Load(), SendMessages: c.sendMessages.Load(),
+		RecvBytes: c.recvBytes.Load(), SendBytes: c.sendBytes.Load(),
+		CreatedConnections: c.created.Load(), ActiveConnections: uint64(active), OpenedSessions: c.opened.Load(),
+	}
+}
 
 // ConnStatus describes a session for operators.
 type ConnStatus struct {

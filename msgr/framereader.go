@@ -2,6 +2,7 @@ package msgr
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"sepiola/wire"
 )
@@ -84,12 +85,28 @@ type frameReader struct {
 	have    int    // bytes of dst that are filled
 }
 
-func newFrameReader() *frameReader { return &frameReader{stage: make([]byte, stageLen)} }
+func newFrameReader() *frameReader { return &frameReader{} }
+
+var stages = sync.Pool{New: func() any { return new([stageLen]byte) }}
+
+// rest gives the buffer back while nothing is in it.
+func (r *frameReader) rest() {
+	if r.stage != nil && r.from == r.to {
+		stages.Put((*[stageLen]byte)(r.stage))
+		r.stage, r.from, r.to = nil, 0, 0
+	}
+}
+
+// drained reports whether all that came has been handled.
+func (r *frameReader) drained() bool { return r.from == r.to }
 
 // want returns where the next bytes from the peer go; it is never empty.
 func (r *frameReader) want() []byte {
 	if left := len(r.dst) - r.have; left >= directMin {
 		return r.dst[r.have : r.have+min(left, directMax)]
+	}
+	if r.stage == nil {
+		r.stage = stages.Get().(*[stageLen]byte)[:]
 	}
 	if r.from == r.to {
 		r.from, r.to = 0, 0

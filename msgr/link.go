@@ -13,17 +13,26 @@ import (
 	"sepiola/entity"
 )
 
-// link is the driver of one socket. A goroutine reads from it for as long as it
-// lives; another writes to it while there is something to write. Its fields are
-// guarded by the mu of the session that owns it, unless stated otherwise.
+// link is the driver of one socket. A task of the messenger's workers reads from it
+// while there is something to read, another writes to it while there is something
+// to write; in between it has no goroutine. Its fields are guarded by the mu of the
+// session that owns it, unless stated otherwise.
 type link struct {
 	m     *Messenger
 	t     Link
 	owner atomic.Pointer[Conn] // changes under the mu of both owners
 
 	control []byte // frames to write before any message taken later
-	writing bool   // a writer is at work
+	writing bool   // a writer is at work, or waits for the network
 	opened  bool   // the session is open: messages may arrive
+	full    bool   // nothing is read until the owner's queue is shorter
+	lone    bool   // a single message came, and none was sent since
+
+	turn    atomic.Int32 // of the reading task: turnIdle, ...
+	reader  reader       // of the reading task
+	pending *writer      // of the writing task: what the network did not take
+	read    func()       // the tasks
+	write   func()
 
 	// The authentication in progress; only the reader uses them.
 	client AuthClientExchange
@@ -38,11 +47,21 @@ type link struct {
 	failure error // guarded by closing: why we closed it
 }
 
+// Whether the reading task is due.
+const (
+	turnIdle  = iota // it has none, until wake
+	turnRuns         // it runs, or is about to
+	turnAgain        // it runs, and has to look again
+)
+
 // errHandshakeTimeout is why links end that do not become a session.
 var errHandshakeTimeout = errors.New("no session was opened in time")
 
 func newLink(c *Conn) *link {
 	l := &link{m: c.m}
+	l.reader.l = l
+	l.read, l.write = l.readTask, l.writeTask
+	l.turn.Store(turnRuns) // as start will see to
 	l.owner.Store(c)
 	l.ctx, l.cancel = context.WithCancel(c.m.ctx)
 	l.timer = time.AfterFunc(c.m.cfg.HandshakeTimeout, func() { l.fail(errHandshakeTimeout) })
@@ -69,8 +88,15 @@ func (l *link) close() {
 		l.closed = true
 		if l.t != nil {
 			l.t.Close()
+			l.wake()
 		}
 	}
+}
+
+func (l *link) isClosed() bool {
+	l.closing.Lock()
+	defer l.closing.Unlock()
+	return l.closed
 }
 
 // connected installs the socket. It reports false, and closes the socket, if the
@@ -119,7 +145,7 @@ func (l *link) lock() *Conn {
 	}
 }
 
-// dial connects, and goes on as the reader.
+// dial connects, and leaves the rest to the reader.
 func (l *link) dial() {
 	c := l.owner.Load()
 	c.mu.Lock()
@@ -129,62 +155,229 @@ func (l *link) dial() {
 	if err == nil && !l.connected(t) {
 		err = net.ErrClosed
 	}
-	ev := event{kind: evLinked, linkAddr: target}
+	ev := &event{kind: evLinked, linkAddr: target}
 	if err != nil {
 		err = l.why(err)
-		ev = event{kind: evRefused, err: err, refused: errors.Is(err, syscall.ECONNREFUSED)}
+		ev = &event{kind: evRefused, err: err, refused: errors.Is(err, syscall.ECONNREFUSED)}
 	}
-	r := reader{l: l, fr: newFrameReader()}
-	r.fr.transcript = true
-	if r.handle(&ev) && err == nil {
-		r.run()
-	}
+	l.start(ev)
 }
 
-// serve reads from an accepted link.
-func (l *link) serve() {
-	r := reader{l: l, fr: newFrameReader()}
-	r.fr.transcript = true
-	remote := entity.Msgr2(l.t.RemoteAddr())
-	if r.handle(&event{kind: evAccept, linkAddr: remote}) {
-		r.run()
-	}
+// start begins to read, after an event that is the link's first.
+func (l *link) start(ev *event) {
+	l.reader.first = ev
+	l.m.workers.submit(l.read)
 }
 
-// reader is the goroutine that reads from a link.
-type reader struct {
-	l    *link
-	fr   *frameReader
-	ev   event  // of the message at hand, here to spare an allocation
-	held budget // what has been taken from throttles for the message being received
-}
-
-func (r *reader) run() {
+// wake makes the reading task look at the link.
+func (l *link) wake() {
 	for {
-		n, err := r.l.t.Read(r.fr.want())
-		if n > 0 {
+		switch {
+		case l.turn.CompareAndSwap(turnIdle, turnRuns):
+			l.m.workers.submit(l.read)
+			return
+		case l.turn.CompareAndSwap(turnRuns, turnAgain), l.turn.Load() == turnAgain:
+			return
+		}
+	}
+}
+
+// readTask reads until there is nothing more.
+func (l *link) readTask() {
+	for {
+		rest := l.reader.run()
+		switch {
+		case rest == restOver:
+			return // and is never woken again
+		case rest == restYield && !l.m.workers.busy():
+			continue
+		case rest == restYield:
+			l.m.workers.submit(l.read)
+			return
+		case l.turn.CompareAndSwap(turnRuns, turnIdle):
+			// From here on another task may be at work.
+			if rest == restNetwork {
+				l.t.Notify(false, l.wake)
+			}
+			return
+		}
+		l.turn.Store(turnRuns)
+	}
+}
+
+// rest is why a reader stops.
+type rest uint8
+
+const (
+	restOver    rest = iota // the link has ended
+	restNetwork             // until something comes
+	restWait                // until it is woken: for a throttle, or the owner's queue
+	restYield               // for others that are due
+)
+
+// reader reads from a link. Only the link's reading task uses it.
+type reader struct {
+	l     *link
+	first *event
+	fr    *frameReader
+	ev    event  // of the message at hand, here to spare an allocation
+	held  budget // what has been taken from throttles for the message being received
+
+	// What is still to be asked of throttles for it, and the answer that is awaited.
+	ask     [3]share
+	asked   int
+	waiting *throttleWaiter
+
+	crowded bool      // the owner's queue was longer than its policy says
+	until   time.Time // the frame that has come is delayed until then; usually zero
+}
+
+// share is an amount of a throttle.
+type share struct {
+	from *Throttle
+	n    int64
+	to   **Throttle
+}
+
+// turnReads is how many reads a link may have before others that are due.
+const turnReads = 64
+
+// run handles what there is to read, and says why it stopped.
+func (r *reader) run() rest {
+	l := r.l
+	if r.first != nil {
+		ev := r.first
+		r.first = nil
+		r.fr = newFrameReader()
+		r.fr.transcript = true
+		if !r.handle(ev) || ev.kind == evRefused {
+			return r.end()
+		}
+	}
+	if r.waiting != nil || !r.until.IsZero() {
+		if rest, goOn := r.resume(); !goOn {
+			return rest
+		}
+	}
+	var patience time.Duration
+	if l.m.workers.bePatient() {
+		defer l.m.workers.notPatient()
+		patience = readPatience
+	}
+	if r.crowded && !r.frames() {
+		return r.stopped()
+	}
+	for range turnReads {
+		n, err := l.t.Read(r.fr.want(), patience)
+		if !errors.Is(err, ErrWait) && l.m.cfg.Faults.breaks() {
+			l.fail(errInjected)
+			n, err = 0, errInjected
+		}
+		switch {
+		case n > 0:
 			r.fr.got(n)
 			if !r.frames() {
-				break
+				return r.stopped()
 			}
-			continue
-		}
-		if err != nil {
-			err = r.l.why(err)
+		case errors.Is(err, ErrWait):
+			r.fr.rest()
+			return restNetwork
+		case err != nil:
+			err = l.why(err)
 			if !r.fr.open && r.fr.partial() {
 				err = frameErrorf("cut off in the middle: %v", err)
 			}
 			r.handle(&event{kind: evLost, err: err})
-			break
+			return r.end()
 		}
 	}
-	r.held.release()
-	r.l.close()
+	return restYield
 }
 
-// frames handles what has arrived completely. It reports whether to go on.
+// resume goes on after a throttle has answered, a delay is over or the link has
+// ended.
+func (r *reader) resume() (rest, bool) {
+	if r.l.isClosed() {
+		if r.waiting != nil {
+			r.ask[r.asked].from.abandon(r.waiting, r.ask[r.asked].n)
+			r.waiting = nil
+		}
+		r.handle(&event{kind: evLost, err: r.l.why(net.ErrClosed)})
+		return r.end(), false
+	}
+	if r.waiting != nil {
+		if !r.throttle() || !r.frames() {
+			return r.stopped(), false
+		}
+		return 0, true
+	}
+	if time.Now().Before(r.until) {
+		return restWait, false
+	}
+	r.until = time.Time{}
+	if !r.frame() || !r.frames() {
+		return r.stopped(), false
+	}
+	return 0, true
+}
+
+// delayed reports whether the frame that has come is to wait, for a test's sake.
+func (r *reader) delayed() bool {
+	c := r.l.lock()
+	if c == nil {
+		return false
+	}
+	opened, kind := r.l.opened, c.s.kind
+	c.mu.Unlock()
+	message := r.fr.out.tag == tagMessage
+	if opened && !message {
+		return false
+	}
+	d := r.l.m.cfg.Faults.delay(message, kind)
+	if d <= 0 {
+		return false
+	}
+	r.until = time.Now().Add(d)
+	time.AfterFunc(d, r.l.wake)
+	return true
+}
+
+// stopped is why frames did not go on.
+func (r *reader) stopped() rest {
+	if r.waiting != nil || r.crowded || !r.until.IsZero() {
+		return restWait
+	}
+	return r.end()
+}
+
+// end is the end of reading.
+func (r *reader) end() rest {
+	r.held.release()
+	r.l.close()
+	return restOver
+}
+
+// isFull reports whether the owner's queue is too long to read on. If so, the
+// writer wakes the reader when it is not.
+func (r *reader) isFull() bool {
+	c := r.l.lock()
+	if c == nil {
+		r.crowded = false
+		return false
+	}
+	defer c.mu.Unlock()
+	r.crowded = c.crowded()
+	r.l.full = r.crowded
+	return r.crowded
+}
+
+// frames handles what has arrived completely. It reports whether to go on; if not,
+// the link has ended or something is waited for.
 func (r *reader) frames() bool {
 	for {
+		if r.crowded && r.isFull() {
+			return false
+		}
 		step, err := r.fr.next()
 		if err != nil {
 			r.handle(&event{kind: evLost, err: err})
@@ -198,49 +391,59 @@ func (r *reader) frames() bool {
 				return false
 			}
 		case stepHead:
-			if !r.throttle() {
-				r.handle(&event{kind: evLost, err: r.l.why(net.ErrClosed)})
+			if !r.askThrottles() || !r.throttle() {
 				return false
 			}
 		case stepFrame:
-			if !r.frame() {
+			if r.l.m.cfg.Faults != nil && r.delayed() || !r.frame() {
 				return false
 			}
 		}
 	}
 }
 
-// throttle waits until the message whose header has arrived may be received.
-func (r *reader) throttle() bool {
+// askThrottles notes what the message whose header has arrived takes of throttles.
+// It reports false when the link is no session's any more.
+func (r *reader) askThrottles() bool {
 	r.held.release() // of a message its sender gave up
 	c := r.l.lock()
 	if c == nil {
 		return false
 	}
-	p := c.s.policy
+	p := &c.s.policy
+	size := r.fr.pre.payloadLen()
+	r.held = budget{size: size}
+	r.ask = [3]share{
+		{p.ThrottleMessages, 1, &r.held.messages},
+		{p.ThrottleBytes, size, &r.held.bytes},
+		{r.l.m.cfg.DispatchThrottle, size, &r.held.dispatch},
+	}
 	c.mu.Unlock()
-	stop := r.l.ctx.Done()
-	b := budget{size: r.fr.pre.payloadLen()}
-	if p.ThrottleMessages != nil {
-		if !p.ThrottleMessages.Get(1, stop) {
+	r.asked = 0
+	return true
+}
+
+// throttle takes what was asked for. It reports false when that has to be waited
+// for; the throttle wakes the link.
+func (r *reader) throttle() bool {
+	if r.waiting != nil {
+		a := &r.ask[r.asked]
+		if !a.from.granted(r.waiting) {
 			return false
 		}
-		b.messages = p.ThrottleMessages
+		*a.to, r.waiting = a.from, nil
+		r.asked++
 	}
-	for _, t := range [...]struct {
-		from *Throttle
-		to   **Throttle
-	}{{p.ThrottleBytes, &b.bytes}, {r.l.m.cfg.DispatchThrottle, &b.dispatch}} {
-		if t.from == nil || b.size == 0 {
+	for ; r.asked < len(r.ask); r.asked++ {
+		a := &r.ask[r.asked]
+		if a.from == nil || a.n == 0 {
 			continue
 		}
-		if !t.from.Get(b.size, stop) {
-			b.release()
+		if r.waiting = a.from.ask(a.n, r.l.wake); r.waiting != nil {
 			return false
 		}
-		*t.to = t.from
+		*a.to = a.from
 	}
-	r.held = b
 	return true
 }
 
@@ -266,6 +469,9 @@ func (r *reader) message() bool {
 		budget: r.held,
 	}
 	segs := &r.fr.out.segs
+	l := &r.l.m.counters
+	l.recvMessages.Add(1)
+	l.recvBytes.Add(uint64(r.fr.pre.payloadLen()))
 	m.Front, m.Middle, m.Data = m.own(0, segs[1]), m.own(1, segs[2]), m.own(2, segs[3])
 	r.held = budget{}
 	r.ev = event{kind: frameEvent(tagMessage), head: h, msg: m}
@@ -292,10 +498,12 @@ func (r *reader) handle(ev *event) bool {
 		}
 		c.step(ev)
 		deliver := c.fx.deliver
+		r.l.lone = deliver && r.fr.drained()
 		errand, has := c.errand, c.hasErr
 		c.errand, c.hasErr = action{}, false
 		told := len(c.notes) > 0
 		alive := c.link == r.l
+		r.crowded = alive && c.crowded()
 		closed := c.s.state == stateClosed
 		if alive {
 			r.fr.open = r.l.opened
@@ -371,33 +579,63 @@ func (l *link) answer(kind entity.Type, ask *authAsk) (a authAnswer) {
 	return a
 }
 
-// writer is what a writing goroutine works with; it is reused.
+// writeSelfMax is the most bytes that who sends a message writes, instead of a worker.
+const writeSelfMax = 128 << 10
+
+// writer is what the writing task works with; it is reused.
 type writer struct {
 	b       batch
-	vector  net.Buffers
+	vector  net.Buffers // not written yet
 	msgs    []outgoing
+	done    int // of msgs are in the vector or written
 	control []byte
 	rev1    bool
 }
 
 var writers = sync.Pool{New: func() any { return new(writer) }}
 
-// write writes until there is nothing left to write.
-func (l *link) write() {
-	w := writers.Get().(*writer)
-	defer w.recycle()
-	for l.take(w) {
-		if err := w.flush(l); err != nil {
+// writeTask writes what there is to write. It waits for the network at times.
+func (l *link) writeTask() {
+	if l.m.workers.bePatient() {
+		defer l.m.workers.notPatient()
+		l.writeAll(writePatience)
+		return
+	}
+	l.writeAll(0)
+}
+
+// writeAll writes until there is nothing left to write, or the network takes no
+// more for as long as patience says.
+func (l *link) writeAll(patience time.Duration) {
+	w := l.pending
+	if l.pending = nil; w == nil {
+		w = writers.Get().(*writer)
+	}
+	for w.more() || l.take(w) {
+		err := errInjected
+		if !l.m.cfg.Faults.breaks() {
+			err = l.t.WriteBuffers(&w.vector, patience)
+		}
+		switch {
+		case err == nil:
+			w.b.reset()
+		case errors.Is(err, ErrWait):
+			l.pending = w
+			l.t.Notify(true, func() { l.m.workers.submit(l.write) })
+			return
+		default:
 			l.fail(fmt.Errorf("write: %w", err))
+			w.recycle()
 			return
 		}
 	}
+	w.recycle()
 }
 
 func (w *writer) recycle() {
 	w.b.reset()
 	clear(w.msgs[:cap(w.msgs)])
-	w.msgs = w.msgs[:0]
+	w.msgs, w.done = w.msgs[:0], 0
 	w.control = nil
 	w.vector = nil
 	writers.Put(w)
@@ -412,54 +650,52 @@ func (l *link) take(w *writer) bool {
 	}
 	defer c.mu.Unlock()
 	w.b.reset()
-	w.msgs = w.msgs[:0]
+	w.msgs, w.done = w.msgs[:0], 0
 	w.control = c.s.takeControl(l.control, l.m.stamp())
 	l.control = nil
 	w.rev1 = c.s.link.rev1
-	for bytes := 0; len(w.msgs) < batchMessages && bytes < batchBytes; {
+	bytes := 0
+	for len(w.msgs) < batchMessages && bytes < batchBytes {
 		o, ok := c.s.take()
 		if !ok {
 			break
 		}
+		l.lone = false
 		bytes += o.msg.Len()
 		w.msgs = append(w.msgs, o)
 	}
-	if len(w.msgs) > 0 && c.taken != nil {
-		close(c.taken)
-		c.taken = nil
+	l.m.counters.sendMessages.Add(uint64(len(w.msgs)))
+	l.m.counters.sendBytes.Add(uint64(bytes))
+	if l.full && !c.crowded() {
+		l.full = false
+		l.wake()
 	}
 	if len(w.control) == 0 && len(w.msgs) == 0 {
 		l.writing = false
 		return false
 	}
-	return true
+	return w.more()
 }
 
-// flush encodes and writes the batch.
-func (w *writer) flush(l *link) error {
+// more encodes what is next of the batch, unless some of the vector is left. It
+// reports whether there is something to write.
+func (w *writer) more() bool {
+	if len(w.vector) > 0 {
+		return true
+	}
 	if len(w.control) > 0 {
 		w.b.frame(w.control)
+		w.control = nil
 	}
-	for i := range w.msgs {
-		if !w.b.room() {
-			if err := w.send(l); err != nil {
-				return err
-			}
-		}
-		o := &w.msgs[i]
+	for ; w.done < len(w.msgs) && w.b.room(); w.done++ {
+		o := &w.msgs[w.done]
 		w.b.message(w.rev1, &messageHead{
 			seq: o.seq, tid: o.msg.TID, kind: o.msg.Type, priority: o.msg.Priority,
 			version: o.msg.Version, dataOff: o.msg.DataOff, ackSeq: o.ack,
 			compatVersion: o.msg.CompatVersion,
 		}, o.msg)
 	}
-	return w.send(l)
-}
-
-func (w *writer) send(l *link) error {
 	w.b.flush()
 	w.vector = w.b.iov
-	err := l.t.WriteBuffers(&w.vector)
-	w.b.reset()
-	return err
+	return len(w.vector) > 0
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // memoryPipe is how many bytes a link of a [MemoryNetwork] holds in each
@@ -107,16 +108,27 @@ type memoryLink struct {
 
 func (l *memoryLink) LocalAddr() netip.AddrPort  { return l.local }
 func (l *memoryLink) RemoteAddr() netip.AddrPort { return l.remote }
-func (l *memoryLink) Read(p []byte) (int, error) { return l.r.read(p) }
 
-func (l *memoryLink) WriteBuffers(bufs *net.Buffers) error {
-	for _, p := range *bufs {
-		if err := l.w.write(p); err != nil {
+// Read never waits, whatever the patience.
+func (l *memoryLink) Read(p []byte, _ time.Duration) (int, error) { return l.r.read(p) }
+
+func (l *memoryLink) WriteBuffers(bufs *net.Buffers, _ time.Duration) error {
+	for len(*bufs) > 0 {
+		n, err := l.w.write((*bufs)[0])
+		if (*bufs)[0] = (*bufs)[0][n:]; err != nil {
 			return err
 		}
+		*bufs = (*bufs)[1:]
 	}
-	*bufs = (*bufs)[len(*bufs):]
 	return nil
+}
+
+func (l *memoryLink) Notify(write bool, ready func()) {
+	if write {
+		l.w.notify(&l.w.writable, ready, func(p *pipe) bool { return len(p.buf) < memoryPipe })
+		return
+	}
+	l.r.notify(&l.r.readable, ready, func(p *pipe) bool { return len(p.buf) > 0 })
 }
 
 func (l *memoryLink) Close() error {
@@ -127,54 +139,71 @@ func (l *memoryLink) Close() error {
 
 // pipe is one direction of a memory link.
 type pipe struct {
-	mu     sync.Mutex
-	cond   sync.Cond
-	buf    []byte
-	closed bool
+	mu                 sync.Mutex
+	buf                []byte
+	closed             bool
+	readable, writable func() // to be called when it is so
 }
 
-func newPipe() *pipe {
-	p := &pipe{}
-	p.cond.L = &p.mu
-	return p
-}
+func newPipe() *pipe { return &pipe{} }
 
 func (p *pipe) read(dst []byte) (int, error) {
 	p.mu.Lock()
+	defer p.wake(&p.writable)
 	defer p.mu.Unlock()
-	for len(p.buf) == 0 {
+	if len(p.buf) == 0 {
 		if p.closed {
 			return 0, io.EOF
 		}
-		p.cond.Wait()
+		return 0, ErrWait
 	}
 	n := copy(dst, p.buf)
 	p.buf = p.buf[:copy(p.buf, p.buf[n:])]
-	p.cond.Broadcast()
 	return n, nil
 }
 
-func (p *pipe) write(src []byte) error {
+func (p *pipe) write(src []byte) (int, error) {
 	p.mu.Lock()
+	defer p.wake(&p.readable)
 	defer p.mu.Unlock()
-	for len(src) > 0 {
-		for len(p.buf) >= memoryPipe && !p.closed {
-			p.cond.Wait()
-		}
-		if p.closed {
-			return io.ErrClosedPipe
-		}
-		n := min(len(src), memoryPipe-len(p.buf))
-		p.buf = append(p.buf, src[:n]...)
-		src = src[n:]
-		p.cond.Broadcast()
+	if p.closed {
+		return 0, io.ErrClosedPipe
 	}
-	return nil
+	n := min(len(src), memoryPipe-len(p.buf))
+	p.buf = append(p.buf, src[:n]...)
+	if n < len(src) {
+		return n, ErrWait
+	}
+	return n, nil
+}
+
+// wake calls back who waits, if anybody does.
+func (p *pipe) wake(who *func()) {
+	p.mu.Lock()
+	f := *who
+	*who = nil
+	p.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// notify has ready called once the pipe is closed or as the condition says, which is
+// now or after a change that wakes who.
+func (p *pipe) notify(who *func(), ready func(), now func(*pipe) bool) {
+	p.mu.Lock()
+	*who = ready
+	due := p.closed || now(p)
+	p.mu.Unlock()
+	if due {
+		p.wake(who)
+	}
 }
 
 func (p *pipe) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.closed = true
-	p.cond.Broadcast()
+	p.mu.Unlock()
+	p.wake(&p.readable)
+	p.wake(&p.writable)
 }

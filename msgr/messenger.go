@@ -24,7 +24,7 @@ import (
 // connection come one at a time and in order; calls about different connections
 // come concurrently.
 type Dispatcher interface {
-	// Dispatch takes a message. It runs on the connection's reader goroutine:
+	// Dispatch takes a message. It runs on one of the messenger's workers:
 	// while it blocks, nothing more is read from that peer.
 	Dispatch(c *Conn, m *Message)
 	// Connected: a session we opened is established, or re-established.
@@ -70,6 +70,8 @@ type Config struct {
 	InitialBackoff, MaxBackoff time.Duration
 	// Transport makes the sockets; nil means TCP.
 	Transport Transport
+	// Faults, unless nil, are injected.
+	Faults *Faults
 	// Cookie returns random numbers other than 0 that tell sessions apart; nil
 	// means the runtime's generator. It is called from many goroutines.
 	Cookie func() uint64
@@ -92,7 +94,9 @@ type Messenger struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	running    sync.WaitGroup
+	workers    *workers
 	lastGlobal atomic.Uint64
+	counters   counters
 
 	identity struct {
 		sync.Mutex
@@ -112,7 +116,7 @@ type Messenger struct {
 func New(cfg Config, d Dispatcher) *Messenger {
 	cfg.fill()
 	m := &Messenger{
-		cfg: cfg, dispatcher: d, log: cfg.Logger,
+		cfg: cfg, dispatcher: d, log: cfg.Logger, workers: newWorkers(),
 		byAddr: map[entity.Addr]*Conn{}, all: map[*Conn]struct{}{},
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
@@ -213,6 +217,20 @@ func (m *Messenger) Bind(addr netip.AddrPort, portMin, portMax int) error {
 	return nil
 }
 
+// Advertise makes a the address that peers are told, in place of the one that Bind
+// listens at, where something between forwards to that. Port 0 stands for the port
+// of Bind. It is called between Bind and [Messenger.Start].
+func (m *Messenger) Advertise(a netip.AddrPort) {
+	m.identity.Lock()
+	defer m.identity.Unlock()
+	own := m.identity.addrs[0]
+	if a.Port() == 0 {
+		a = netip.AddrPortFrom(a.Addr(), own.Port())
+	}
+	own.AddrPort = a
+	m.identity.addrs = entity.AddrVec{own}
+}
+
 func (m *Messenger) listen(addr netip.AddrPort, portMin, portMax int) (Listener, error) {
 	if addr.Port() != 0 || portMin <= 0 {
 		l, err := m.cfg.Transport.Listen(addr)
@@ -302,7 +320,7 @@ func (m *Messenger) accept(l Listener) {
 			c.link.close()
 			return
 		}
-		m.spawn(c.link, (*link).serve)
+		c.link.start(&event{kind: evAccept, linkAddr: entity.Msgr2(t.RemoteAddr())})
 	}
 }
 
@@ -317,7 +335,7 @@ func (m *Messenger) add(c *Conn) bool {
 	return true
 }
 
-// spawn runs a part of the link's driver.
+// spawn runs what may wait in a way that has no callback: dialing.
 func (m *Messenger) spawn(l *link, f func(*link)) {
 	m.running.Add(1)
 	go func() {
@@ -345,6 +363,7 @@ func (m *Messenger) Shutdown() {
 		c.MarkDown()
 	}
 	m.running.Wait()
+	m.workers.await()
 }
 
 // Connect returns the session with the peer at that address, opening one if

@@ -46,6 +46,7 @@ func (w *watcher) Dispatch(c *Conn, m *Message) {
 	w.mu.Unlock()
 	if on != nil {
 		on(c, m)
+		w.cond.Broadcast() // what it did may be waited for, too
 	}
 }
 func (w *watcher) Connected(c *Conn)   { w.note(c, "connected") }
@@ -68,7 +69,7 @@ func (w *watcher) until(t testing.TB, what string, ok func() bool) {
 	defer w.mu.Unlock()
 	for !ok() {
 		if n := len(w.events); n > 0 && w.events[n-1] == "late" {
-			t.Fatalf("%s did not happen; events %v, %d messages", what, w.events, len(w.msgs))
+			t.Fatalf("%s did not happen; the last of %d events %v, %d messages", what, n, w.events[max(0, n-40):], len(w.msgs))
 		}
 		w.cond.Wait()
 	}

@@ -19,6 +19,10 @@ type Policy struct {
 	// FeaturesRequired are the features a peer must have, beyond what the protocol
 	// itself needs.
 	FeaturesRequired uint64
+	// QueueMax, unless 0, is how many payload bytes may wait to be written until
+	// nothing more is read from the peer: one that asks and does not read the
+	// answers. It is for peers whose messages nobody else waits for.
+	QueueMax int
 	// ThrottleBytes and ThrottleMessages, unless nil, bound what has been received
 	// over all sessions of this policy and not been released.
 	ThrottleBytes, ThrottleMessages *Throttle

@@ -1,6 +1,7 @@
 package msgr
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,44 +45,43 @@ func TestHeldLeaveDispatchThrottle(t *testing.T) {
 	}
 }
 
-// WaitQueued waits for a peer that does not read, and no longer than the connection
-// lasts.
-func TestWaitQueued(t *testing.T) {
-	stuck := make(chan struct{})
-	cw := newWatcher()
-	cw.onMsg = func(*Conn, *Message) { <-stuck }
-	conns := make(chan *Conn, 1)
-	sw := newWatcher()
-	sw.onMsg = func(c *Conn, _ *Message) { conns <- c }
-	srv := startMessenger(t, Config{Name: entity.OSD(0), DefaultPolicy: StatelessServer()}, sw, true)
-	cli := startMessenger(t, Config{Name: entity.Client(1), DefaultPolicy: LossyClient()}, cw, false)
-	out := cli.Connect(srv.Addrs(), entity.TypeOSD)
-	out.Send(&Message{})
-	c := <-conns
-	c.WaitQueued(0) // nothing is queued
-	const max, size = 1 << 20, 1 << 20
-	fill := func() {
-		for range 100 {
-			c.Send(&Message{Data: wire.BufOf(make([]byte, size))})
-		}
+// A peer that asks and does not read the answers is not listened to once too many
+// are queued for it, and is again when it has read them; nobody waits for it
+// meanwhile.
+func TestQueueMax(t *testing.T) {
+	for name, transport := range transports() {
+		t.Run(name, func(t *testing.T) {
+			const size, n, max = 1 << 20, 60, 4 << 20
+			p := StatelessServer()
+			p.QueueMax = max
+			tr := transport()
+			var most atomic.Int64
+			sw := newWatcher()
+			sw.onMsg = func(c *Conn, m *Message) {
+				c.Send(&Message{TID: m.TID, Data: wire.BufOf(make([]byte, size))})
+				if _, queued := c.Queued(); int64(queued) > most.Load() {
+					most.Store(int64(queued))
+				}
+			}
+			srv := startMessenger(t, Config{Name: entity.OSD(0), Transport: tr, DefaultPolicy: p}, sw, true)
+			stuck := make(chan struct{})
+			cw := newWatcher()
+			cw.onMsg = func(*Conn, *Message) { <-stuck }
+			cli := startMessenger(t, Config{Name: entity.Client(1), Transport: tr, DefaultPolicy: LossyClient()}, cw, false)
+			c := cli.Connect(srv.Addrs(), entity.TypeOSD)
+			for i := range n {
+				c.Send(&Message{TID: uint64(i)})
+			}
+			ow := newWatcher()
+			other := startMessenger(t, Config{Name: entity.Client(2), Transport: tr, DefaultPolicy: LossyClient()}, ow, false)
+			other.Connect(srv.Addrs(), entity.TypeOSD).Send(&Message{})
+			ow.until(t, "another's answer", func() bool { return len(ow.msgs) == 1 })
+			close(stuck) // it reads
+			cw.until(t, "all answers", func() bool { return len(cw.msgs) == n })
+			// The answers to the message that goes beyond and to the next one.
+			if got := most.Load(); got > max+2*size {
+				t.Errorf("%d bytes were queued, the bound is %d and an answer has %d", got, max, size)
+			}
+		})
 	}
-	fill()
-	waited := make(chan struct{})
-	go func() { c.WaitQueued(max); close(waited) }()
-	select {
-	case <-waited:
-		_, queued := c.Queued()
-		t.Fatalf("nothing was waited for, with %d bytes queued", queued)
-	case <-time.After(50 * time.Millisecond):
-	}
-	close(stuck) // it reads
-	<-waited
-	if _, queued := c.Queued(); queued > max {
-		t.Errorf("%d bytes are queued after waiting for %d", queued, max)
-	}
-	fill()
-	waited = make(chan struct{})
-	go func() { c.WaitQueued(-1); close(waited) }()
-	c.MarkDown()
-	<-waited
 }

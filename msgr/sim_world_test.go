@@ -28,6 +28,7 @@ type simWorld struct {
 	next   uint64 // cookie
 	quiet  int    // the endpoint that has nothing to say at first; below 0 for none
 	err    error
+	cutter *cutter // breaks links where it is told to; nil for nowhere
 	trace  func(format string, args ...any)
 }
 
@@ -328,11 +329,16 @@ func (w *simWorld) read(s *simSide, n int) {
 		s.handle(&event{kind: evLost, err: errSim})
 		return
 	}
+	n, cut := w.cutter.due(n)
 	for n > 0 && !s.closed {
 		k := copy(s.fr.want(), s.pipe[:n])
 		s.pipe, n = s.pipe[k:], n-k
 		s.fr.got(k)
 		s.frames()
+	}
+	if cut {
+		w.trace("cut the link to %v", s.link.to)
+		w.cutter.at(s)
 	}
 }
 

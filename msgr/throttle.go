@@ -1,6 +1,7 @@
 package msgr
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -14,9 +15,11 @@ type Throttle struct {
 	waiters []*throttleWaiter
 }
 
+// throttleWaiter is a place in a throttle's queue.
 type throttleWaiter struct {
-	n     int64
-	ready chan struct{}
+	n       int64
+	granted bool
+	ready   func() // called once it is; it must not wait for anything
 }
 
 // NewThrottle returns a throttle of max units; max 0 or less means no bound.
@@ -29,50 +32,36 @@ func (t *Throttle) admits(n int64) bool {
 	return t.max <= 0 || t.inUse+n <= t.max || n >= t.max && t.inUse <= t.max
 }
 
-// TryGet takes n units if that needs no waiting.
-func (t *Throttle) TryGet(n int64) bool {
+// ask takes n units if that needs no waiting, and returns nil; or else a place in
+// the queue, whose owner is called back when they are taken.
+func (t *Throttle) ask(n int64, ready func()) *throttleWaiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiters) > 0 || !t.admits(n) {
-		return false
-	}
-	t.inUse += n
-	return true
-}
-
-// Get takes n units, waiting for them until stop is closed. It reports whether
-// they were taken.
-func (t *Throttle) Get(n int64, stop <-chan struct{}) bool {
-	t.mu.Lock()
 	if len(t.waiters) == 0 && t.admits(n) {
 		t.inUse += n
-		t.mu.Unlock()
-		return true
+		return nil
 	}
-	w := &throttleWaiter{n: n, ready: make(chan struct{})}
+	w := &throttleWaiter{n: n, ready: ready}
 	t.waiters = append(t.waiters, w)
-	t.mu.Unlock()
-	select {
-	case <-w.ready:
-		return true
-	case <-stop:
-		return t.abandon(w)
-	}
+	return w
 }
 
-// abandon takes w out of the queue, and reports whether it had been served
-// already.
-func (t *Throttle) abandon(w *throttleWaiter) bool {
+// granted reports whether w has its units.
+func (t *Throttle) granted(w *throttleWaiter) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i, o := range t.waiters {
-		if o == w {
-			t.waiters = append(t.waiters[:i], t.waiters[i+1:]...)
-			t.serve()
-			return false
-		}
+	return w.granted
+}
+
+// abandon takes w out of the queue, or gives back what it was granted.
+func (t *Throttle) abandon(w *throttleWaiter, n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if w.granted {
+		t.inUse -= n
 	}
-	return true
+	t.waiters = slices.DeleteFunc(t.waiters, func(o *throttleWaiter) bool { return o == w })
+	t.serve()
 }
 
 // Put gives n units back.
@@ -89,7 +78,8 @@ func (t *Throttle) serve() {
 		t.waiters[0] = nil
 		t.waiters = t.waiters[1:]
 		t.inUse += w.n
-		close(w.ready)
+		w.granted = true
+		w.ready()
 	}
 }
 

@@ -2,8 +2,10 @@ package msgr
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // Transport makes links: reliable, ordered byte streams. TCP is the usual one
@@ -26,61 +28,30 @@ type Listener interface {
 
 // Link is one connection. One goroutine reads and one writes at a time; Close may
 // come from any and ends both.
+//
+// Reading and writing wait for the network no longer than the patience given,
+// about; then they fail with [ErrWait], and Notify tells when to try again, so that
+// nobody has to wait. A transport that reports completion rather than readiness
+// fits in: it receives ahead into buffers of its own, Read hands over what has
+// come, and Notify is called back with the completion; WriteBuffers posts the
+// segments, and fails with ErrWait while its send queue is full.
 type Link interface {
-	Read(p []byte) (int, error)
-	// WriteBuffers writes all of bufs, in order, or fails. It may modify the
-	// slice of slices but not the bytes.
-	WriteBuffers(bufs *net.Buffers) error
+	// Read returns what has come, as much as p holds. With patience 0 it does not
+	// wait.
+	Read(p []byte, patience time.Duration) (int, error)
+	// WriteBuffers writes bufs in order. With ErrWait bufs holds what is left; after
+	// any other error the link is of no more use. It may modify the slice of slices
+	// but not the bytes.
+	WriteBuffers(bufs *net.Buffers, patience time.Duration) error
+	// Notify has ready called, once and from any goroutine, when something can be
+	// read or, with write, written, or when the link is broken or closed. That may
+	// be at once, before Notify returns; ready must not wait for anything.
+	Notify(write bool, ready func())
 	LocalAddr() netip.AddrPort
 	RemoteAddr() netip.AddrPort
 	Close() error
 }
 
-// TCP returns the transport of real networks.
-func TCP() Transport { return tcpTransport{} }
-
-type tcpTransport struct{}
-
-type tcpListener struct{ *net.TCPListener }
-
-type tcpLink struct{ *net.TCPConn }
-
-func (tcpTransport) Listen(addr netip.AddrPort) (Listener, error) {
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
-	if err != nil {
-		return nil, err
-	}
-	return tcpListener{l}, nil
-}
-
-func (tcpTransport) Dial(ctx context.Context, addr netip.AddrPort) (Link, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", addr.String())
-	if err != nil {
-		return nil, err
-	}
-	// The net package has set TCP_NODELAY.
-	return tcpLink{c.(*net.TCPConn)}, nil
-}
-
-func (l tcpListener) Accept() (Link, error) {
-	c, err := l.AcceptTCP()
-	if err != nil {
-		return nil, err
-	}
-	return tcpLink{c}, nil
-}
-
-func (l tcpListener) Addr() netip.AddrPort   { return tcpAddr(l.TCPListener.Addr()) }
-func (l tcpLink) LocalAddr() netip.AddrPort  { return tcpAddr(l.TCPConn.LocalAddr()) }
-func (l tcpLink) RemoteAddr() netip.AddrPort { return tcpAddr(l.TCPConn.RemoteAddr()) }
-
-func (l tcpLink) WriteBuffers(bufs *net.Buffers) error {
-	_, err := bufs.WriteTo(l.TCPConn)
-	return err
-}
-
-func tcpAddr(a net.Addr) netip.AddrPort {
-	ap := a.(*net.TCPAddr).AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-}
+// ErrWait is what reading and writing a [Link] fail with when the network is not
+// ready.
+var ErrWait = errors.New("the network is not ready")

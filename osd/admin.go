@@ -23,7 +23,20 @@ func (d *Daemon) registerCommands() {
 	a.Register("dump_ops_in_flight", "show the ops currently in flight", func(command.Args) (any, error) { return d.dumpOps(), nil })
 	a.Register("ops", "show the ops currently in flight", func(command.Args) (any, error) { return d.dumpOps(), nil })
 	a.Register("perf dump name=logger,type=CephString,req=false name=counter,type=CephString,req=false",
-		"dump perfcounters value", func(command.Args) (any, error) { return map[string]any{"osd": d.counters()}, nil })
+		"dump perfcounters value", func(command.Args) (any, error) {
+			out := map[string]any{"osd": d.counters()}
+			for name, m := range d.nets.byName() {
+				out["AsyncMessenger::"+name] = m.Counters()
+			}
+			return out, nil
+		})
+	a.Register("messenger dump", "dump the sessions of the messengers", func(command.Args) (any, error) {
+		out := map[string]any{}
+		for name, m := range d.nets.byName() {
+			out[name] = m.Dump()
+		}
+		return out, nil
+	})
 	a.Register("flush_pg_stats", "flush pg stats", func(command.Args) (any, error) {
 		d.mgr.changed()
 		d.report(time.Now())

@@ -39,14 +39,15 @@ func (s state) String() string {
 
 // Daemon is an OSD.
 type Daemon struct {
-	cfg   Config
-	maps  *mapStore
-	mon   *monclient.Client
-	nets  networks
-	mgr   mgrSession
-	hb    heartbeats
-	perf  counters
-	shard []*shard
+	cfg    Config
+	maps   *mapStore
+	mon    *monclient.Client
+	nets   networks
+	faults *msgr.Faults
+	mgr    mgrSession
+	hb     heartbeats
+	perf   counters
+	shard  []*shard
 
 	state   atomic.Int32
 	current atomic.Pointer[osdmap.Map]
@@ -270,6 +271,12 @@ func (n *networks) all() []*msgr.Messenger {
 	return []*msgr.Messenger{n.public, n.cluster, n.hbFront, n.hbBack, n.hbClient}
 }
 
+// byName returns the messengers by the names Ceph gives them.
+func (n *networks) byName() map[string]*msgr.Messenger {
+	return map[string]*msgr.Messenger{"client": n.public, "cluster": n.cluster, "hb_front_server": n.hbFront,
+		"hb_back_server": n.hbBack, "hb_client": n.hbClient}
+}
+
 func (n *networks) start() {
 	for _, m := range n.all() {
 		m.Start()
@@ -308,8 +315,10 @@ const peerBytesMax = 256 << 20
 func (d *Daemon) makeNetworks() {
 	nonce := rand.Uint32()
 	d.caps.follow(d.cfg.Options)
+	d.faults = msgr.NewFaults(d.cfg.Options)
 	client := msgr.StatelessRegisteredServer()
 	client.ThrottleBytes, client.ThrottleMessages = d.caps.bytes, d.caps.messages
+	client.QueueMax = replyQueueMax
 	peer := msgr.LosslessPeerReuse()
 	peer.ThrottleBytes = msgr.NewThrottle(peerBytesMax)
 	server := map[entity.Type]msgr.Policy{
@@ -330,14 +339,16 @@ func (d *Daemon) makeNetworks() {
 func (d *Daemon) bindNetworks() error {
 	o := d.cfg.Options
 	pub, clu := ip(o, "public_addr"), ip(o, "cluster_addr", "public_addr")
+	pubAt, cluAt := ip(o, "public_bind_addr", "public_addr"), ip(o, "cluster_addr", "public_bind_addr", "public_addr")
 	lo, hi := int(o.Int("ms_bind_port_min")), int(o.Int("ms_bind_port_max"))
 	for _, b := range []struct {
-		m    *msgr.Messenger
-		addr netip.Addr
-	}{{d.nets.public, pub}, {d.nets.cluster, clu}, {d.nets.hbFront, pub}, {d.nets.hbBack, clu}} {
-		if err := b.m.Bind(netip.AddrPortFrom(b.addr, 0), lo, hi); err != nil {
+		m        *msgr.Messenger
+		addr, at netip.Addr
+	}{{d.nets.public, pub, pubAt}, {d.nets.cluster, clu, cluAt}, {d.nets.hbFront, pub, pubAt}, {d.nets.hbBack, clu, cluAt}} {
+		if err := b.m.Bind(netip.AddrPortFrom(b.at, 0), lo, hi); err != nil {
 			return fmt.Errorf("%w; stop what uses the ports, or set \"public addr\", or \"ms bind port min\" and \"max\"", err)
 		}
+		b.m.Advertise(netip.AddrPortFrom(b.addr, 0))
 	}
 	return nil
 }
@@ -348,5 +359,6 @@ func (d *Daemon) messenger(nonce uint32, policies map[entity.Type]msgr.Policy, o
 		Policies: policies, DefaultPolicy: other,
 		DispatchThrottle: msgr.NewThrottle(d.cfg.Options.Int("ms_dispatch_throttle_bytes")),
 		HandshakeTimeout: d.cfg.Options.Duration("ms_connection_ready_timeout"),
+		Faults:           d.faults,
 	}, disp)
 }

@@ -91,7 +91,6 @@ const replyQueueMax = 64 << 20
 func (d *Daemon) clientOp(s *session, m *msgr.Message, op *message.OSDOp) {
 	d.perf.op.Add(1)
 	d.perf.opIn.Add(uint64(m.Data.Len()))
-	s.conn.WaitQueued(replyQueueMax)
 	s.begin(op, m, time.Now())
 	d.shareWithClient(s, op.Epoch)
 	if op.Epoch > d.current.Load().Epoch {
