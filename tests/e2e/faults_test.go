@@ -8,29 +8,28 @@ import (
 	"testing"
 
 	"sepiola/internal/clustertest"
+	"sepiola/internal/reftool"
 )
 
 // While sockets break on every side, the daemons' and the client's, and messages
 // between OSDs are late, what Ceph's client does happens once and in order: appends
 // are neither lost nor doubled, and what was written is read back.
 func TestBrokenSockets(t *testing.T) {
-	c := ours(t)
-	must(t, c.ceph("osd", "pool", "create", "faulty", "8", "8"))
-	faults := map[string][2]string{ // what they are, and what they are otherwise
-		"ms_inject_socket_failures":   {"100", "0"},
-		"ms_inject_delay_type":        {"osd", ""},
-		"ms_inject_delay_probability": {"0.02", "0"},
-		"ms_inject_delay_max":         {"0.05", "1"},
+	reftool.Need(t, "ceph")
+	reftool.Need(t, "rados")
+	cluster := clustertest.Up(t, "--pool", "faulty:8:3")
+	c := target{name: "sepiola", conf: cluster.Conf(), run: filepath.Join(cluster.Dir, "run")}
+	faults := map[string]string{
+		"ms_inject_socket_failures":   "100",
+		"ms_inject_delay_type":        "osd",
+		"ms_inject_delay_probability": "0.02",
+		"ms_inject_delay_max":         "0.05",
 	}
-	set := func(which int) {
-		for _, daemon := range []string{"osd.0", "osd.1", "osd.2", "mon.a"} {
-			for option, values := range faults {
-				must(t, c.tool("ceph", "", "daemon", filepath.Join(c.run, daemon+".asok"), "config", "set", option, values[which]))
-			}
+	for _, daemon := range []string{"osd.0", "osd.1", "osd.2", "mon.a"} {
+		for option, value := range faults {
+			must(t, c.tool("ceph", "", "daemon", cluster.Asok(daemon), "config", "set", option, value))
 		}
 	}
-	set(0)
-	defer set(1)
 	in := filepath.Join(clustertest.Dir(t), "in")
 	var want strings.Builder
 	for i := range 40 {
@@ -49,7 +48,7 @@ func TestBrokenSockets(t *testing.T) {
 	must(t, c.rados("-p", "faulty", "bench", "4", "seq", "-t", "16", "--ms-inject-socket-failures", "200"))
 	var opened uint64
 	for osd := range osds {
-		dump := must(t, c.tool("ceph", "", "daemon", filepath.Join(c.run, fmt.Sprintf("osd.%d.asok", osd)), "perf", "dump"))
+		dump := must(t, c.tool("ceph", "", "daemon", cluster.Asok(fmt.Sprintf("osd.%d", osd)), "perf", "dump"))
 		_, cluster, _ := strings.Cut(dump, `"AsyncMessenger::cluster"`)
 		_, n, _ := strings.Cut(cluster, `"msgr_opened_sessions": `)
 		var of uint64
