@@ -249,7 +249,7 @@ func start(ctx context.Context, f *flags, name string) error {
 	if err := c.build(ctx); err != nil {
 		return err
 	}
-	if pid := c.pid(name); pid != 0 {
+	if pid := c.running(ctx, name); pid != 0 {
 		return fmt.Errorf("%s runs already (pid %d)", name, pid)
 	}
 	return c.launch(ctx, name)

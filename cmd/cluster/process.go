@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"sepiola/adminsocket"
 )
 
 // stopGrace is how long a daemon may take to stop after SIGTERM before the user is
@@ -31,6 +33,28 @@ func (c *cluster) pid(name string) int {
 		return 0
 	}
 	return pid
+}
+
+// dyingGrace is how long a process that was killed may still look alive: until its
+// threads and memory are gone.
+const dyingGrace = 2 * time.Second
+
+// running returns the process of a daemon that is not about to end; 0 if there is
+// none. It has to answer, or else still to be there after dyingGrace, as one that is
+// suspended is.
+func (c *cluster) running(ctx context.Context, name string) int {
+	ctx, cancel := context.WithTimeout(ctx, dyingGrace)
+	defer cancel()
+	for {
+		pid := c.pid(name)
+		if pid == 0 || ctx.Err() != nil {
+			return pid
+		}
+		if _, err := adminsocket.Ask(ctx, c.path("run", name+".asok"), map[string]any{"prefix": "version"}); err == nil {
+			return pid
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // isOurs reports whether the process runs that daemon of this cluster.
@@ -119,7 +143,7 @@ func (c *cluster) mkfs(ctx context.Context, name string, more ...string) error {
 // only through us, and waits until it has written its pid file. What it says
 // before its log is open ends up in the log file too.
 func (c *cluster) launch(ctx context.Context, name string) error {
-	if pid := c.pid(name); pid != 0 {
+	if c.running(ctx, name) != 0 {
 		return nil
 	}
 	out, err := os.OpenFile(c.logFile(name), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o644)
