@@ -141,6 +141,10 @@ func ref(t testing.TB) target {
 		r := target{conf: c.Conf()}
 		const mgrs = "device_health_metrics"
 		await(t, "the manager's pool", func() bool { return strings.Contains(r.ceph("osd", "pool", "ls").Stdout, mgrs) })
+		// Its module fails, and health with it, if it misses the pool while it scrapes.
+		await(t, "the manager's first look at the devices", func() bool {
+			return r.ceph("config-key", "exists", "mgr/devicehealth/last_scrape").Code == 0
+		})
 		must(t, r.ceph("osd", "pool", "rm", mgrs, mgrs, "--yes-i-really-really-mean-it"))
 		must(t, r.ceph("tell", "mon.a", "config", "set", "mon_data_avail_warn", "1"))
 		must(t, r.ceph("osd", "pool", "create", "data", "32", "32"))
