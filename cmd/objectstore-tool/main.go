@@ -124,6 +124,9 @@ func (t *tool) execute() error {
 	if err := t.openStore(); err != nil {
 		return err
 	}
+	if t.op == "fsck" {
+		return t.fsck()
+	}
 	if err := t.store.Mount(); err != nil {
 		if errors.Is(err, objectstore.ErrInUse) {
 			return t.fail("OSD has the store locked: stop the OSD first")
@@ -151,6 +154,7 @@ func (t *tool) execute() error {
 var known = map[string]func(*tool) error{
 	"list": (*tool).list, "list-pgs": (*tool).listPGs, "meta-list": (*tool).listMeta,
 	"info": (*tool).info, "log": (*tool).log, "statfs": (*tool).statfs,
+	"export": (*tool).export, "export-remove": (*tool).exportRemove, "import": (*tool).importPG, "remove": (*tool).remove,
 }
 
 // needPG are the operations that work on one PG.
