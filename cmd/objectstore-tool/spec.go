@@ -83,12 +83,14 @@ func (t *tool) findSpec(text string, raw json.RawMessage) (located, error) {
 	if at.gid, err = parseGID(raw); err != nil {
 		return at, t.fail("Decode object JSON error: %v", err)
 	}
-	if ok, err := t.store.HasCollection(at.coll); err != nil {
+	if err := t.checkPlace(at); err != nil {
 		return at, err
-	} else if !ok {
-		return at, t.fail("PG '%v' not found", at.coll.PG)
 	}
-	return at, t.checkPlace(at)
+	ok, err := t.store.HasCollection(at.coll)
+	if err == nil && !ok {
+		err = t.fail("PG '%v' not found", at.coll.PG)
+	}
+	return at, err
 }
 
 func (t *tool) takePG(at *located, text, pgid string) error {
