@@ -126,7 +126,7 @@ func TestFsckNamesFlippedByte(t *testing.T) {
 		t.Errorf("without --deep: %s", got)
 	}
 	for _, how := range [][]string{{"--op", "fsck", "--deep"}, {"--op", "fsck-deep"}} {
-		refused(t, dir, 1, "fsck error: 1.3_head #1:ff7b1f36:::obj1:head# at byte 4096: ", how...)
+		refused(t, dir, 1, "fsck error: 1.3_head #1:ff7b1f36:::obj1:head# at byte 4096: the block fails its checksum\n", how...)
 		refused(t, dir, 1, "fsck status: 1 remaining error(s) and warning(s)\n", how...)
 	}
 	refused(t, dir, 1, "get-bytes: (5) Input/output error", "obj1", "get-bytes")

@@ -246,8 +246,12 @@ func (c *checker) data(where string, coll objectstore.Coll, gid object.GID, size
 			if err == nil {
 				continue
 			}
-			if bad++; bad <= blocksMax {
-				c.note(where, int64(at), "data of the block cannot be read or fails its checksum: %v", err)
+			switch bad++; {
+			case bad > blocksMax:
+			case errors.Is(err, errSum):
+				c.note(where, int64(at), "the block fails its checksum")
+			default:
+				c.note(where, int64(at), "the block cannot be read: %v", err)
 			}
 		}
 	}

@@ -81,7 +81,9 @@ func TestFsckFinds(t *testing.T) {
 			[]string{where + ": its file current/3.5_head/"}},
 		{"file cut", false, func(t *testing.T, _ *Store, file string) { must(t, os.Truncate(file, blockSize)) },
 			[]string{where + " at byte 4096: its file "}},
-		{"file moved", false, func(t *testing.T, _ *Store, file string) { must(t, os.Rename(file, file[:strings.LastIndex(file, "/")+1]+"b.1")) },
+		{"file moved", false, func(t *testing.T, _ *Store, file string) {
+			must(t, os.Rename(file, file[:strings.LastIndex(file, "/")+1]+"b.1"))
+		},
 			[]string{where + ": its file ", "current/3.5_head/b.1: a lost file"}},
 		{"file lost", false, func(t *testing.T, s *Store, _ string) {
 			must(t, os.WriteFile(s.dir+"/current/3.5_head/x_head.7777777", nil, 0o666))
@@ -104,7 +106,7 @@ func TestFsckFinds(t *testing.T) {
 			editKV(t, s, func(db *pebble.DB) error {
 				return db.DeleteRange([]byte{keySums}, []byte{keySums + 1}, pebble.NoSync)
 			})
-		}, []string{where + " at byte 0: data", where + " at byte 4096: data", where + " at byte 8192: data"}},
+		}, []string{where + " at byte 0: the block fails its checksum", where + " at byte 4096: the block fails its checksum", where + " at byte 8192: the block fails its checksum"}},
 		{"sum of sizes", false, func(t *testing.T, s *Store, _ string) {
 			editKV(t, s, func(db *pebble.DB) error { return db.Set(keyStored, storedValue(1<<60, 5), pebble.NoSync) })
 		}, []string{"figures: the sum of all sizes is kept as 5 and is 12288"}},
@@ -122,7 +124,7 @@ func TestFsckFinds(t *testing.T) {
 			_, err = f.WriteAt([]byte("b"), 2*blockSize+17)
 			must(t, err)
 			must(t, f.Close())
-		}, []string{where + " at byte 8192: data"}},
+		}, []string{where + " at byte 8192: the block fails its checksum"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := damaged(t, func(s *Store, file string) { c.damage(t, s, file) })
