@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"sepiola/object"
 	"sepiola/objectstore"
@@ -151,7 +152,7 @@ func parseGID(raw json.RawMessage) (object.GID, error) {
 		Generation          json.Number
 		ShardID             json.Number `json:"shard_id"`
 	}{SnapID: "-2", Hash: "0", Max: "0", Pool: "0", Generation: "-1", ShardID: "-1"}
-	d := json.NewDecoder(bytes.NewReader(raw))
+	d := json.NewDecoder(bytes.NewReader(widened(raw)))
 	d.UseNumber()
 	if err := d.Decode(&f); err != nil {
 		return object.GID{}, err
@@ -164,7 +165,7 @@ func parseGID(raw json.RawMessage) (object.GID, error) {
 		}
 		return v
 	}
-	g := object.GID{ID: object.ID{Name: f.OID, Key: f.Key, Namespace: f.Namespace}}
+	g := object.GID{ID: object.ID{Name: narrowed(f.OID), Key: narrowed(f.Key), Namespace: narrowed(f.Namespace)}}
 	g.Snap = object.SnapID(number("snapid", f.SnapID))
 	hash := number("hash", f.Hash)
 	g.Hash = uint32(hash)
@@ -178,4 +179,26 @@ func parseGID(raw json.RawMessage) (object.GID, error) {
 		err = errors.New("the id after all others is no object")
 	}
 	return g, err
+}
+
+// Names are bytes, and need not be UTF-8, which encoding/json takes for granted and
+// mends. widened makes a character of each byte, and narrowed bytes of those again.
+func widened(raw []byte) []byte {
+	out := make([]byte, 0, len(raw))
+	for _, b := range raw {
+		out = utf8.AppendRune(out, rune(b))
+	}
+	return out
+}
+
+func narrowed(s string) string {
+	var out []byte
+	for _, r := range s {
+		if r < 0x100 {
+			out = append(out, byte(r))
+		} else {
+			out = utf8.AppendRune(out, r) // was an escape
+		}
+	}
+	return string(out)
 }
