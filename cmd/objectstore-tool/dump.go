@@ -319,7 +319,7 @@ func decodeDataPart(d *wire.Decoder) dataPart {
 	return p
 }
 
-// pairs are attributes or omap pairs (attr_section, omap_section).
+// encodePairs appends attributes or omap pairs (attr_section, omap_section).
 func encodePairs(e *wire.Encoder, pairs map[string][]byte) {
 	m := e.Begin(1, 1)
 	wire.Map(e, pairs, (*wire.Encoder).String, (*wire.Encoder).Blob)
@@ -333,7 +333,7 @@ func decodePairs(d *wire.Decoder) map[string][]byte {
 	return pairs
 }
 
-// blob is the content of an omap header's section (omap_hdr_section).
+// encodeBlob appends the content of an omap header's section (omap_hdr_section).
 func encodeBlob(e *wire.Encoder, b []byte) {
 	m := e.Begin(1, 1)
 	e.Blob(b)

@@ -78,11 +78,8 @@ func parse(args []string) (*options, error) {
 	if len(o.args) > 4 {
 		return nil, fmt.Errorf("too many positional options have been specified on the command line")
 	}
-	switch o.op {
-	case "fsck-deep":
+	if o.op == "fsck-deep" {
 		o.op, o.deep = "fsck", true
-	case "dump-import":
-		o.op = "dump-export"
 	}
 	return o, nil
 }
