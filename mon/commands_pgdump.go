@@ -186,7 +186,7 @@ func (m *Monitor) pgDumpJSON(w *jsonfmt.Writer, has func(...string) bool) {
 		for _, pg := range slices.Backward(m.pgs.IDs()) {
 			w.OpenObject("")
 			w.String("pgid", pg.String())
-			pgStatJSON(w, m.pgs.PGs[pg])
+			m.pgs.PGs[pg].DumpJSON(w)
 			w.Close()
 		}
 		w.Close()
@@ -250,60 +250,20 @@ func (m *Monitor) poolSpaceJSON(w *jsonfmt.Writer) {
 		w.OpenObject("")
 		w.Int("poolid", p.Pool)
 		w.Int("osd", int64(p.OSD))
-		statfsMembers(w, &p.Statfs)
+		p.Statfs.DumpJSON(w)
 		w.Close()
 	}
 	w.Close()
 }
 
-func statSumJSON(w *jsonfmt.Writer, sum *pglog.ObjectStatSum) {
-	w.OpenObject("stat_sum")
-	fields := sum.Fields()
-	for _, name := range sumOrder {
-		for _, f := range fields {
-			switch {
-			case f.Name != name:
-			case f.I64 != nil:
-				w.Int(f.Name, *f.I64)
-			default:
-				w.Int(f.Name, int64(*f.I32))
-			}
-		}
-	}
-	w.Close()
-}
-
-// sumOrder is the order in which Ceph prints an object_stat_sum_t, which is not
-// that of its encoding.
-var sumOrder = []string{"num_bytes", "num_objects", "num_object_clones", "num_object_copies", "num_objects_missing_on_primary",
-	"num_objects_missing", "num_objects_degraded", "num_objects_misplaced", "num_objects_unfound", "num_objects_dirty", "num_whiteouts",
-	"num_read", "num_read_kb", "num_write", "num_write_kb", "num_scrub_errors", "num_shallow_scrub_errors", "num_deep_scrub_errors",
-	"num_objects_recovered", "num_bytes_recovered", "num_keys_recovered", "num_objects_omap", "num_objects_hit_set_archive",
-	"num_bytes_hit_set_archive", "num_flush", "num_flush_kb", "num_evict", "num_evict_kb", "num_promote", "num_flush_mode_high",
-	"num_flush_mode_low", "num_evict_mode_some", "num_evict_mode_full", "num_objects_pinned", "num_legacy_snapsets",
-	"num_large_omap_objects", "num_objects_manifest", "num_omap_bytes", "num_omap_keys", "num_objects_repaired"}
-
 func statfsJSON(w *jsonfmt.Writer, name string, s *pglog.StoreStatfs) {
 	w.OpenObject(name)
-	statfsMembers(w, s)
+	s.DumpJSON(w)
 	w.Close()
-}
-
-func statfsMembers(w *jsonfmt.Writer, s *pglog.StoreStatfs) {
-	w.Uint("total", s.Total)
-	w.Uint("available", s.Available)
-	w.Uint("internally_reserved", s.InternallyReserved)
-	w.Int("allocated", s.Allocated)
-	w.Int("data_stored", s.DataStored)
-	w.Int("data_compressed", s.DataCompressed)
-	w.Int("data_compressed_allocated", s.DataCompressedAllocated)
-	w.Int("data_compressed_original", s.DataCompressedOriginal)
-	w.Int("omap_allocated", s.OmapAllocated)
-	w.Int("internal_metadata", s.InternalMetadata)
 }
 
 func poolStatJSON(w *jsonfmt.Writer, p *pglog.PoolStat) {
-	statSumJSON(w, &p.Stats.Sum)
+	p.Stats.Sum.DumpJSON(w)
 	statfsJSON(w, "store_stats", &p.StoreStats)
 	w.Int("log_size", p.LogSize)
 	w.Int("ondisk_log_size", p.OndiskLogSize)
@@ -346,58 +306,6 @@ func osdStatJSON(w *jsonfmt.Writer, s *pglog.OSDStat) {
 	w.Close()
 }
 
-// pgStatJSON prints a PG's figures (pg_stat_t::dump).
-func pgStatJSON(w *jsonfmt.Writer, s *pglog.Stats) {
-	w.String("version", s.Version.String())
-	w.Uint("reported_seq", s.ReportedSeq)
-	w.Uint("reported_epoch", uint64(s.ReportedEpoch))
-	w.String("state", s.State.String())
-	w.Time("last_fresh", s.LastFresh)
-	w.Time("last_change", s.LastChange)
-	w.Time("last_active", s.LastActive)
-	w.Time("last_peered", s.LastPeered)
-	w.Time("last_clean", s.LastClean)
-	w.Time("last_became_active", s.LastBecameActive)
-	w.Time("last_became_peered", s.LastBecamePeered)
-	w.Time("last_unstale", s.LastUnstale)
-	w.Time("last_undegraded", s.LastUndegraded)
-	w.Time("last_fullsized", s.LastFullsized)
-	w.Uint("mapping_epoch", uint64(s.MappingEpoch))
-	w.String("log_start", s.LogStart.String())
-	w.String("ondisk_log_start", s.OndiskLogStart.String())
-	w.Uint("created", uint64(s.Created))
-	w.Uint("last_epoch_clean", uint64(s.LastEpochClean))
-	w.String("parent", s.Parent.String())
-	w.Uint("parent_split_bits", uint64(s.ParentSplitBits))
-	w.String("last_scrub", s.LastScrub.String())
-	w.Time("last_scrub_stamp", s.LastScrubStamp)
-	w.String("last_deep_scrub", s.LastDeepScrub.String())
-	w.Time("last_deep_scrub_stamp", s.LastDeepScrubStamp)
-	w.Time("last_clean_scrub_stamp", s.LastCleanScrubStamp)
-	w.Int("log_size", s.LogSize)
-	w.Int("ondisk_log_size", s.OndiskLogSize)
-	w.Bool("stats_invalid", s.StatsInvalid)
-	w.Bool("dirty_stats_invalid", s.DirtyStatsInvalid)
-	w.Bool("omap_stats_invalid", s.OmapStatsInvalid)
-	w.Bool("hitset_stats_invalid", s.HitSetStatsInvalid)
-	w.Bool("hitset_bytes_stats_invalid", s.HitSetBytesStatsInvalid)
-	w.Bool("pin_stats_invalid", s.PinStatsInvalid)
-	w.Bool("manifest_stats_invalid", s.ManifestStatsInvalid)
-	w.Uint("snaptrimq_len", uint64(s.SnapTrimQLen))
-	statSumJSON(w, &s.Stats.Sum)
-	dumpOSDs(w, "up", s.Up)
-	dumpOSDs(w, "acting", s.Acting)
-	for _, name := range []string{"avail_no_missing", "object_location_counts"} {
-		w.OpenArray(name)
-		w.Close()
-	}
-	dumpOSDs(w, "blocked_by", s.BlockedBy)
-	w.Int("up_primary", int64(s.UpPrimary))
-	w.Int("acting_primary", int64(s.ActingPrimary))
-	w.OpenArray("purged_snaps")
-	w.Close()
-}
-
 func (m *Monitor) cmdPGLs(q *query) reply {
 	keep, bad := m.pgFilter(q)
 	if bad != nil {
@@ -417,7 +325,7 @@ func (m *Monitor) cmdPGLs(q *query) reply {
 		for _, pg := range ids {
 			w.OpenObject("")
 			w.String("pgid", pg.String())
-			pgStatJSON(w, m.pgs.PGs[pg])
+			m.pgs.PGs[pg].DumpJSON(w)
 			w.Close()
 		}
 		w.Close()

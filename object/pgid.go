@@ -78,6 +78,20 @@ func (p PGID) Contains(hash, pgNum uint32) bool {
 	return StableMod(hash, pgNum, MaskFor(pgNum)) == p.Seed
 }
 
+// SplitBits returns how many low bits of the hash are the same in all objects of
+// a PG (pg_t::get_split_bits).
+func (p PGID) SplitBits(pgNum uint32) uint {
+	if pgNum <= 1 {
+		return 0
+	}
+	n := uint(bits.Len32(pgNum))
+	full := uint32(1) << (n - 1)
+	if p.Seed&(full-1) < pgNum&(full-1) {
+		return n // this PG has split already, or is the half that came of it
+	}
+	return n - 1
+}
+
 // SPGID names a PG's shard (spg_t): the PG and, for erasure-coded pools, which
 // shard of it.
 type SPGID struct {

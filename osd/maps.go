@@ -72,7 +72,7 @@ func makeSuper(store objectstore.Store, id objectstore.Identity) error {
 		tx.MkColl(objectstore.Meta, 0)
 	}
 	putSuper(tx, &super)
-	return submitWait(store, tx)
+	return objectstore.SubmitWait(store, tx)
 }
 
 func putSuper(tx *objectstore.Transaction, super *message.OSDSuperblock) {
@@ -83,41 +83,14 @@ func putSuper(tx *objectstore.Transaction, super *message.OSDSuperblock) {
 	tx.Write(objectstore.Meta, o, 0, wire.BufOf(e.Bytes()))
 }
 
-// submitWait applies a transaction and returns when it is durable.
-func submitWait(store objectstore.Store, tx *objectstore.Transaction) error {
-	done := make(chan struct{})
-	if err := store.Submit(tx, func() { close(done) }); err != nil {
-		return err
-	}
-	select {
-	case <-done:
-		return nil
-	case <-store.Failed():
-		return store.Err()
-	}
-}
-
 // damagedAdvice is what an operator can do about a superblock that cannot be read.
 const damagedAdvice = "the data is damaged: make the OSD anew with --mkfs and let the cluster fill it"
 
 // openMaps reads the superblock.
 func openMaps(store objectstore.Store, cacheMax int) (*mapStore, error) {
-	b, err := store.Read(objectstore.Meta, metaObject(superObject), 0, 0)
-	if errors.Is(err, objectstore.ErrNotFound) {
-		return nil, fmt.Errorf("reading the superblock: %w; make the OSD with --mkfs", err)
-	}
+	super, err := ReadSuperblock(store)
 	if err != nil {
-		return nil, fmt.Errorf("reading the superblock: %w; %s", err, damagedAdvice)
-	}
-	d := wire.NewDecoder(b.Flat())
-	super := message.DecodeOSDSuperblock(d)
-	if err := d.Err(); err != nil {
-		return nil, fmt.Errorf("superblock: %w; %s", err, damagedAdvice)
-	}
-	for n, name := range super.Compat.Incompat {
-		if _, ok := incompat[n]; !ok {
-			return nil, fmt.Errorf("the data needs feature %q, which this version does not have; run the version that wrote it", name)
-		}
+		return nil, err
 	}
 	return &mapStore{store: store, cacheMax: max(cacheMax, 2), super: super,
 		cache: map[uint32]*osdmap.Map{}, incs: map[uint32][]byte{}}, nil
@@ -197,7 +170,7 @@ func (s *mapStore) Add(msg *message.OSDMapMsg) ([]*osdmap.Map, error) {
 	super.NewestMap = cur.Epoch
 	super.CurrentEpoch = cur.Epoch
 	putSuper(tx, &super)
-	if err := submitWait(s.store, tx); err != nil {
+	if err := objectstore.SubmitWait(s.store, tx); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -335,5 +308,5 @@ func (s *mapStore) SetLife(mounted, cleanThru uint32) error {
 	s.mu.Unlock()
 	tx := &objectstore.Transaction{}
 	putSuper(tx, &super)
-	return submitWait(s.store, tx)
+	return objectstore.SubmitWait(s.store, tx)
 }

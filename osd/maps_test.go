@@ -287,7 +287,7 @@ func TestSuperblock(t *testing.T) {
 	newer.Compat.Incompat = message.FeatureSet{1: "initial feature set(~v.18)", 40: "time travel"}
 	tx := &objectstore.Transaction{}
 	putSuper(tx, &newer)
-	if err := submitWait(store, tx); err != nil {
+	if err := objectstore.SubmitWait(store, tx); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := openMaps(store, 10); err == nil || !bytes.Contains([]byte(err.Error()), []byte("time travel")) {
@@ -296,7 +296,7 @@ func TestSuperblock(t *testing.T) {
 	tx = &objectstore.Transaction{}
 	tx.Truncate(objectstore.Meta, metaObject(superObject), 0)
 	tx.Write(objectstore.Meta, metaObject(superObject), 0, wire.BufOf([]byte("nonsense")))
-	if err := submitWait(store, tx); err != nil {
+	if err := objectstore.SubmitWait(store, tx); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := openMaps(store, 10); err == nil || !bytes.Contains([]byte(err.Error()), []byte("make the OSD anew")) {

@@ -21,6 +21,15 @@ func (d *Daemon) loadPGs() error {
 		if c.Kind != objectstore.CollPG {
 			continue
 		}
+		if unfinished, err := pglog.IsMarkedForRemoval(d.cfg.Store, c.PG); err != nil {
+			return err
+		} else if unfinished {
+			d.cfg.Logger.Warn("removing a PG whose import or removal by the offline tool was cut short", "pg", c.PG)
+			if err := objectstore.RemoveColl(d.cfg.Store, c); err != nil {
+				return err
+			}
+			continue
+		}
 		s := d.shardOf(c.PG)
 		s.fx.Reset()
 		p, err := pg.Load(s.env, c.PG, d.maps.Get, &s.fx)

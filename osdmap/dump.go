@@ -38,13 +38,19 @@ func DumpAddrs(w *jsonfmt.Writer, name string, v entity.AddrVec) {
 	w.OpenArray("addrvec")
 	for _, a := range v {
 		w.OpenObject("addr")
-		w.String("type", a.Type.String())
-		w.String("addr", sockaddrString(a))
-		w.Uint("nonce", uint64(a.Nonce))
+		DumpAddr(w, a)
 		w.Close()
 	}
 	w.Close()
 	w.Close()
+}
+
+// DumpAddr writes the fields of an address into the open object
+// (entity_addr_t::dump).
+func DumpAddr(w *jsonfmt.Writer, a entity.Addr) {
+	w.String("type", a.Type.String())
+	w.String("addr", sockaddrString(a))
+	w.Uint("nonce", uint64(a.Nonce))
 }
 
 // DumpJSON writes the fields of the map into the open object, as `ceph osd

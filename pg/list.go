@@ -1,7 +1,6 @@
 package pg
 
 import (
-	"math/bits"
 	"slices"
 
 	"sepiola/message"
@@ -17,7 +16,7 @@ const allNamespaces = "\x01"
 // pgBounds returns the ids between which the PG's objects lie: the hash bits that
 // tell PGs apart are the highest of the sort key.
 func (p *PG) pgBounds() (start, end object.ID) {
-	n := splitBits(p.id.Seed, p.pool.PGNum)
+	n := p.id.SplitBits(p.pool.PGNum)
 	first := object.ReverseBits(p.id.Seed)
 	start = object.ID{Pool: p.id.Pool, Hash: p.id.Seed}
 	step := uint64(1) << (32 - n)
@@ -26,20 +25,6 @@ func (p *PG) pgBounds() (start, end object.ID) {
 		return start, object.Max
 	}
 	return start, object.ID{Pool: p.id.Pool, Hash: object.ReverseBits(uint32(next)), Snap: object.NoSnap}
-}
-
-// splitBits returns how many low bits of the hash are the same in all objects of
-// a PG (pg_t::get_split_bits).
-func splitBits(seed, pgNum uint32) uint {
-	if pgNum <= 1 {
-		return 0
-	}
-	n := uint(bits.Len32(pgNum))
-	full := uint32(1) << (n - 1)
-	if seed&(full-1) < pgNum&(full-1) {
-		return n // this PG has split already, or is the half that came of it
-	}
-	return n - 1
 }
 
 // list answers a listing of the PG's objects from a cursor on, in the order of

@@ -122,7 +122,7 @@ func New(env Env, id object.SPGID, m *osdmap.Map, c CreateInfo, fx *Effects) (*P
 	}
 	p.persist = pglog.NewPersister(id, p.pool.IsErasure(), false)
 	tx := p.newTx()
-	tx.MkColl(p.coll, uint32(splitBits(id.Seed, p.pool.PGNum)))
+	tx.MkColl(p.coll, uint32(id.SplitBits(p.pool.PGNum)))
 	p.saveInfo(tx, true)
 	p.submit(tx, nil)
 	return p, nil

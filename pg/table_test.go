@@ -3,6 +3,8 @@ package pg
 import (
 	"reflect"
 	"testing"
+
+	"sepiola/object"
 )
 
 // TestTableIsWhole protects against an event that a state has no rule for: Ceph's
@@ -50,7 +52,7 @@ func TestSplitBits(t *testing.T) {
 		seed, pgNum uint32
 		want        uint
 	}{{0, 1, 0}, {0, 2, 1}, {1, 2, 1}, {0, 3, 2}, {1, 3, 1}, {2, 3, 2}, {31, 32, 5}, {0, 12, 4}, {3, 12, 4}, {4, 12, 3}, {11, 12, 4}} {
-		if got := splitBits(c.seed, c.pgNum); got != c.want {
+		if got := (object.PGID{Seed: c.seed}).SplitBits(c.pgNum); got != c.want {
 			t.Errorf("PG %d of %d: %d bits, want %d", c.seed, c.pgNum, got, c.want)
 		}
 	}

@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"errors"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -19,6 +20,7 @@ type dirDisk struct {
 	t    storetest.T
 	dir  string
 	opts Options
+	last *Store
 }
 
 func newDirDisk(opts Options) storetest.Maker {
@@ -27,13 +29,32 @@ func newDirDisk(opts Options) storetest.Maker {
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		return &dirDisk{t, dir, opts}
+		return &dirDisk{t: t, dir: dir, opts: opts}
 	}
 }
 
-func (d *dirDisk) Open() objectstore.Store   { return New(d.dir+"/osd", d.opts) }
+func (d *dirDisk) Open() objectstore.Store {
+	d.last = New(d.dir+"/osd", d.opts)
+	return d.last
+}
 func (d *dirDisk) Crash(s objectstore.Store) { s.(*Store).abandon() }
-func (d *dirDisk) Remove()                   { os.RemoveAll(d.dir) }
+func (d *dirDisk) Remove() {
+	checkAtEnd(d.t, d.last, d.Open)
+	os.RemoveAll(d.dir)
+}
+
+// checkAtEnd checks what a test leaves: whatever it did, Fsck finds nothing wrong.
+func checkAtEnd(t storetest.T, last *Store, open func() objectstore.Store) {
+	if last == nil {
+		return
+	}
+	last.Close()
+	s := open().(*Store)
+	n, err := s.Fsck(true, func(f Finding) { t.Errorf("fsck at the end: %v", f) })
+	if err != nil && !errors.Is(err, objectstore.ErrNotFound) { // no store was made
+		t.Errorf("fsck at the end: %d findings, %v", n, err)
+	}
+}
 
 // filestore keeps every promise of the interface.
 func TestSuite(t *testing.T) { storetest.Suite(t, newDirDisk(Options{})) }
@@ -50,6 +71,8 @@ func TestSuiteTight(t *testing.T) { storetest.Suite(t, newDirDisk(tight)) }
 // memDisk is a pair of file systems in memory whose crashes lose what was not
 // synced, or some of it.
 type memDisk struct {
+	t    storetest.T
+	last *Store
 	opts Options
 	fs   *vfs.Mem
 	kv   *pebblevfs.MemFS
@@ -58,7 +81,7 @@ type memDisk struct {
 
 func newMemDisk(opts Options) storetest.Maker {
 	return func(t storetest.T) storetest.Disk {
-		d := &memDisk{opts: opts, fs: vfs.NewMem(), kv: pebblevfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(1, 2))}
+		d := &memDisk{t: t, opts: opts, fs: vfs.NewMem(), kv: pebblevfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(1, 2))}
 		if rt, ok := t.(*rapid.T); ok {
 			d.rng = rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "crash seed"), 0))
 		}
@@ -84,7 +107,8 @@ func newMemDisk(opts Options) storetest.Maker {
 func (d *memDisk) Open() objectstore.Store {
 	o := d.opts
 	o.FS, o.KVFS = d.fs, d.kv
-	return New("/osd", o)
+	d.last = New("/osd", o)
+	return d.last
 }
 
 // Crash takes what is left of both file systems at one moment: while nothing can
@@ -102,7 +126,7 @@ func (d *memDisk) Crash(s objectstore.Store) {
 	d.fs, d.kv = fs, kv
 }
 
-func (d *memDisk) Remove() {}
+func (d *memDisk) Remove() { checkAtEnd(d.t, d.last, d.Open) }
 
 // The promises hold when a crash loses everything, or any part, of what was not synced.
 func TestSuiteCrashing(t *testing.T) { storetest.Suite(t, newMemDisk(tight)) }

@@ -18,10 +18,13 @@ import (
 // block returns a buffer of one block, to be put back into s.blocks.
 func (s *Store) block() *[blockSize]byte { return s.blocks.Get().(*[blockSize]byte) }
 
+// errSum is wrapped by the error for bytes that fail their checksum.
+var errSum = errors.New("checksum mismatch")
+
 // corrupt logs and returns the error for bytes that fail their checksum.
 func (s *Store) corrupt(c objectstore.Coll, o object.GID, off uint64) error {
 	s.log.Error("object data fails its checksum", "collection", c, "object", o, "offset", off)
-	return fmt.Errorf("%v in %v at %d: checksum mismatch: %w", o, c, off, objectstore.ErrIO)
+	return fmt.Errorf("%v in %v at %d: %w: %w", o, c, off, errSum, objectstore.ErrIO)
 }
 
 // ioError wraps an error of the file system for readers.
