@@ -83,7 +83,7 @@ func newMemDisk(opts Options) storetest.Maker {
 
 func (d *memDisk) Open() objectstore.Store {
 	o := d.opts
-	o.FS, o.KVFS = d.fs, d.kv
+	o.FS, o.KVFS = d.fs, orderMarkers(d.kv)
 	return New("/osd", o)
 }
 
