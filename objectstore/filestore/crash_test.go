@@ -130,6 +130,10 @@ type proof struct {
 	submitted atomic.Int64
 	acked     []atomic.Bool
 	tried     int
+
+	// windows has steps run while a checkpoint is halfway: files are synced, and the
+	// key-value store is not.
+	windows bool
 }
 
 func newProof(t *testing.T) *proof {
@@ -140,7 +144,13 @@ func newProof(t *testing.T) *proof {
 }
 
 // run plays the script on a store that open returns, from mkfs to close.
-func (p *proof) run(open func() *Store) error {
+func (p *proof) run(newStore func() *Store) error {
+	window := newHalfway()
+	open := func() *Store {
+		s := newStore()
+		window.FS, s.fs = s.fs, window
+		return s
+	}
 	s := open()
 	if err := s.Mkfs(storetest.ID); err != nil {
 		return err
@@ -166,9 +176,18 @@ func (p *proof) run(open func() *Store) error {
 		case <-s.Failed():
 			return s.Err()
 		}
+		if err := window.shut(s); err != nil {
+			return err
+		}
 		switch st.then {
 		case checkpoint:
 			settle(s)
+			if p.windows {
+				if err := window.open(s); err != nil {
+					return err
+				}
+				continue
+			}
 			if err := s.checkpoint(true); err != nil {
 				return err
 			}
@@ -182,7 +201,57 @@ func (p *proof) run(open func() *Store) error {
 			}
 		}
 	}
-	return s.Close()
+	return errors.Join(window.shut(s), s.Close())
+}
+
+// halfway is a file system whose SyncFS, once done, waits to be let go where somebody
+// asks for that.
+type halfway struct {
+	vfs.FS
+	armed  atomic.Bool
+	isOpen bool
+	synced chan struct{}
+	goOn   chan struct{}
+	done   chan error // the outcome of the checkpoint
+}
+
+func newHalfway() *halfway {
+	return &halfway{synced: make(chan struct{}), goOn: make(chan struct{}), done: make(chan error, 1)}
+}
+
+func (h *halfway) SyncFS(p string) error {
+	err := h.FS.SyncFS(p)
+	if h.armed.Swap(false) {
+		h.synced <- struct{}{}
+		<-h.goOn
+	}
+	return err
+}
+
+// open begins a checkpoint and stops it halfway: files are synced, and the key-value
+// store is not.
+func (h *halfway) open(s *Store) error {
+	h.armed.Store(true)
+	go func() { h.done <- s.checkpoint(true) }()
+	select {
+	case <-h.synced:
+		h.isOpen = true
+		return nil
+	case err := <-h.done: // there was nothing to do
+		h.armed.Store(false)
+		return err
+	}
+}
+
+// shut lets the checkpoint go on, when all that was submitted is applied.
+func (h *halfway) shut(s *Store) error {
+	if !h.isOpen {
+		return nil
+	}
+	settle(s)
+	h.isOpen = false
+	h.goOn <- struct{}{}
+	return <-h.done
 }
 
 // claim is what must hold of a store after a crash.
@@ -362,11 +431,21 @@ func goOnWith(s *Store, im image, have content) (*Store, error) {
 // Whatever call the power goes at, and whatever is left then of what was not synced:
 // each collection is as it was after some transaction, all that was reported is there, and
 // the store goes on from there. The same when the power goes again while it recovers.
-func TestCrashPoints(t *testing.T) {
+func TestCrashPoints(t *testing.T) { newProof(t).everyCrash("TestCrashPoints") }
+
+// The same where transactions are applied while a checkpoint has synced the files and
+// not yet the key-value store.
+func TestCrashPointsInCheckpoint(t *testing.T) {
 	p := newProof(t)
+	p.windows = true
+	p.everyCrash("TestCrashPointsInCheckpoint")
+}
+
+func (p *proof) everyCrash(test string) {
+	t := p.t
 	im := newImage(t)
 	calls := 0
-	stride := 23
+	stride := 7
 	if *crashAll {
 		stride = 1
 	}
@@ -380,7 +459,11 @@ func TestCrashPoints(t *testing.T) {
 			if c.Op != "write" && (mode == tornNone || mode == tornAll) {
 				continue
 			}
-			p.crashAt(im.crash(c, mode, rand.New(rand.NewPCG(*crashSeed, uint64(calls)))), cl, calls, c, mode)
+			rng := rand.New(rand.NewPCG(*crashSeed, uint64(calls)))
+			if err := p.crashAt(im.crash(c, mode, rng), cl, rng, mode); err != nil {
+				t.Errorf("power lost at call %d (%s %s) with %q kept%v\nrepeat with: go test ./objectstore/filestore -run %s$ -crash.at=%d -crash.seed=%d",
+					calls, c.Op, c.Path, mode, err, test, calls, *crashSeed)
+			}
 		}
 	}
 	if err := p.run(func() *Store { return im.store(point) }); err != nil {
@@ -393,31 +476,28 @@ func TestCrashPoints(t *testing.T) {
 }
 
 // crashAt checks one image, and images of crashes while it recovers.
-func (p *proof) crashAt(left image, cl claim, call int, c vfs.Call, mode crashMode) {
-	failed := func(err error, during string) {
-		p.t.Errorf("power lost at call %d (%s %s) with %q kept%s: %v\nrepeat with: go test ./objectstore/filestore -run TestCrashPoints -crash.at=%d -crash.seed=%d",
-			call, c.Op, c.Path, mode, during, err, call, *crashSeed)
-	}
-	rng := rand.New(rand.NewPCG(*crashSeed, uint64(call)<<20))
-	calls, stride := 0, 13
+func (p *proof) crashAt(left image, cl claim, rng *rand.Rand, mode crashMode) error {
+	calls, stride, from := 0, 13, rng.IntN(13)
 	if *crashAt != 0 {
-		stride = 1
+		stride, from = 1, 0
 	}
 	var again func(vfs.Call)
-	if *crashAt != 0 || rng.IntN(4) == 0 || mode == keepSome {
-		again = func(c2 vfs.Call) {
-			if calls++; calls%stride != call%stride || p.t.Failed() || calls > 400 {
+	var failed error
+	if *crashAt != 0 || mode == keepSome {
+		again = func(c vfs.Call) {
+			if calls++; calls%stride != from || failed != nil {
 				return
 			}
-			m2 := crashModes[rng.IntN(len(crashModes))]
+			m := crashModes[rng.IntN(len(crashModes))]
 			p.tried++
-			if err := p.verify(left.crash(c2, m2, rng), cl, nil); err != nil {
-				failed(err, fmt.Sprintf(", and again at call %d (%s %s) of the recovery with %q kept", calls, c2.Op, c2.Path, m2))
+			if err := p.verify(left.crash(c, m, rng), cl, nil); err != nil {
+				failed = fmt.Errorf(", and again at call %d (%s %s) of the recovery with %q kept: %w", calls, c.Op, c.Path, m, err)
 			}
 		}
 	}
 	p.tried++
 	if err := p.verify(left, cl, again); err != nil {
-		failed(err, "")
+		return fmt.Errorf(": %w", err)
 	}
+	return failed
 }
