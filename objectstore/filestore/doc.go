@@ -98,8 +98,19 @@
 // Each block of 4096 bytes of an object's data has a CRC-32C in Pebble, 64 to a key,
 // written by the record that changes the block. Every read checks the whole blocks it
 // touches; a mismatch is ErrIO and a line in the log, and so is a write that would have to
-// keep bytes of such a block. Journal and Pebble have checksums of their own.
-// Attributes in the file system have none.
+// keep bytes of such a block.
+//
+// An object's index entry has the CRC-32C of all its attributes, names and values, in
+// the file system and spilled; they are always looked up together, and a mismatch is
+// ErrIO for all of them: what is wrong may be that one is missing. The chains
+// themselves stay as Ceph has them. Stores of version 1 have no such checksum; a mount
+// makes them version 2, which older programs refuse, and an object gets its checksum when an
+// attribute of it changes.
+//
+// Journal and Pebble have checksums of their own. Pebble takes damage in the last record
+// of its manifest for the trace of a crash and goes back to the state before, and the same
+// looks the directory of an older copy; so a mount compares the last round that Pebble knows of
+// with the place where the journal begins, and refuses a key-value store that is behind.
 //
 // # Failures
 //

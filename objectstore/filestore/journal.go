@@ -67,6 +67,7 @@ type journal struct {
 	maxSegs uint32
 	buf     []byte // chunkMax bytes, aligned
 
+	start   uint64   // number of the chunk where replay began at mount
 	next    position // where the next chunk goes
 	durable uint64   // last chunk known to be durable
 

@@ -183,6 +183,8 @@ func New(dir string, opts Options) *Store {
 		hot:    map[uint64]heat{},
 		failed: make(chan struct{}),
 		stop:   make(chan struct{}),
+		// Another one for each mount; this one is for who fails before.
+		throttle: newThrottle(0, 0),
 	}
 	s.queued.L = &s.seq
 	s.applied.L, s.trimmed.L = &s.roundMu, &s.roundMu
@@ -217,8 +219,15 @@ func (s *Store) fail(err error) {
 	if !errors.Is(err, errAbandoned) {
 		s.log.Error("the store stops: it cannot keep its promises any more", "error", err)
 	}
-	s.throttle.shut()
+	throttle := s.currentThrottle()
+	throttle.shut()
 	s.wake()
+}
+
+func (s *Store) currentThrottle() *throttle {
+	s.failMu.Lock()
+	defer s.failMu.Unlock()
+	return s.throttle
 }
 
 // wake makes everybody who waits look again.
@@ -237,7 +246,10 @@ var errAbandoned = errors.New("store was abandoned")
 
 // start begins the work in the background.
 func (s *Store) start() {
+	s.failMu.Lock()
 	s.throttle = newThrottle(s.opts.QueueMaxBytes, s.opts.QueueMaxOps)
+	s.throttle.open = s.err == nil
+	s.failMu.Unlock()
 	s.freshSlots = make(chan struct{}, 16)
 	// A round has at least one transaction, and the throttle bounds those, so that
 	// sending to these never waits for long.
