@@ -60,6 +60,7 @@ func (s *Store) checkpoint(wait bool) error {
 			return err
 		}
 		s.cover(rounds)
+		s.space.forget()
 		s.log.Debug("checkpoint", "rounds", len(rounds), "took", time.Since(start))
 	}
 	s.roundMu.Lock()

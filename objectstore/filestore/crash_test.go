@@ -445,7 +445,7 @@ func (p *proof) everyCrash(test string) {
 	t := p.t
 	im := newImage(t)
 	calls := 0
-	stride := 7
+	stride := 17
 	if *crashAll {
 		stride = 1
 	}

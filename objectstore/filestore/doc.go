@@ -114,10 +114,31 @@
 //
 // # Failures
 //
-// A failed write or sync of the journal, of fresh data, of an apply or a checkpoint
-// closes Failed: after it nobody can tell what the disk holds, and no callback runs any
-// more. What was reported is in the journal, and the next mount replays it. Failed
-// reads are ErrIO to the reader alone.
+// What fails decides what becomes of it:
+//
+//   - A read that fails, or does not match its checksum, is ErrIO to the reader alone. Where
+//     it is Submit that reads, to resolve a step, that transaction is refused and leaves no
+//     trace.
+//   - A transaction that brings data when that would come out of the reserve
+//     ([Options.ReserveBytes]) is refused with ErrNoSpace. Later it could not be:
+//     readers see a transaction before its fresh data is written. What brings no data
+//     passes, so that removals, and the log entries with them, are possible on a full disk;
+//     the journal is allocated before it is written, and the reserve is there for the rest.
+//     Available in Statfs is without the reserve.
+//   - A journal that finds no room to grow stays as large as it is; the writer waits for
+//     checkpoints. A record that could not be written even so is refused by Submit.
+//   - An attribute the file system has no room for goes to the key-value store.
+//   - A failed write or sync of the journal, of fresh data, of an apply, of a checkpoint or of
+//     a flush of the key-value store closes Failed: after it nobody can tell what the
+//     disk holds, and no callback runs any more. What was reported is in the journal, and the
+//     next mount replays it. (Pebble itself ends the process when it cannot write its manifest.)
+//   - Damage that a mount finds, in the journal, in Pebble's files or in the small files, keeps
+//     the store from starting, with a sentence that says what to do.
+//
+// The tests take these at their word: a loss of power at every call, in the recovery
+// too; every call failing, once and for good; flipped bits in every kind of file
+// (crash_test.go, fault_test.go, damage_test.go). testdata/traces.txt has the calls of each
+// kind of transaction in order.
 //
 // # Bounds
 //

@@ -49,6 +49,10 @@ type Options struct {
 	RoundMax int64
 	// TransactionMax bounds one transaction; default half the journal.
 	TransactionMax int64
+	// ReserveBytes is how much of the file system no data is let into, so that removals,
+	// the PGs' logs, the key-value store and the next mount find room when it is full;
+	// default a hundredth of it, at most 1 GiB.
+	ReserveBytes uint64
 	// Workers is the number of goroutines that apply to files; default 2, at most 64.
 	Workers int
 	// MemTableBytes and CacheBytes are Pebble's; defaults 16 MiB each.
@@ -134,6 +138,7 @@ type Store struct {
 	stored     atomic.Int64 // bytes of all objects, as applied
 	replayedTo uint64       // round up to which stored counted at mount
 	cached     atomic.Int64 // objects in memory
+	space      space
 
 	collMu sync.RWMutex
 	colls  map[objectstore.Coll]*collection
@@ -334,13 +339,14 @@ func (s *Store) Statfs() (objectstore.Statfs, error) {
 	if err != nil {
 		return objectstore.Statfs{}, fmt.Errorf("filestore %s: %w", s.dir, err)
 	}
-	out := objectstore.Statfs{Total: st.Total, Available: st.Available}
+	reserve := s.reserveOf(st.Total)
+	out := objectstore.Statfs{Total: st.Total, Available: st.Available - min(st.Available, reserve), InternallyReserved: reserve}
 	if s.mounted.Load() {
 		out.DataStored = uint64(max(0, s.stored.Load()))
 		out.Allocated = out.DataStored
 		out.OmapAllocated = s.db.Metrics().DiskSpaceUsage()
 		out.Metadata = out.OmapAllocated
-		out.InternallyReserved = s.journal.size()
+		out.InternallyReserved += s.journal.size()
 	}
 	return out, nil
 }

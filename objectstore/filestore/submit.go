@@ -142,7 +142,14 @@ func (s *Store) resolve(t *txn, tx *objectstore.Transaction) error {
 			return fmt.Errorf("%v of %v in %v, step %d: %w", op.Kind, op.Object, op.Coll, i, err)
 		}
 	}
-	if err := r.finish(); err != nil {
+	err := r.finish()
+	if err == nil {
+		err = s.admitGrowth(t.growth())
+	}
+	if t.recordBytes = t.size(); err == nil && t.recordBytes > s.journal.recordMax.Load() {
+		err = fmt.Errorf("a record of %d bytes does not fit into the journal: %w", t.recordBytes, objectstore.ErrInvalid)
+	}
+	if err != nil {
 		r.abandon()
 		return err
 	}

@@ -32,6 +32,8 @@ type Mem struct {
 	locks map[string]bool
 	dead  bool
 
+	// Space is what Statfs returns, where set.
+	Space Statfs
 	// Hook, where set, is asked before every call; an error that it returns is the
 	// call's result. It may call [Mem.Crash], and nothing else of the file system.
 	Hook func(Call) error
@@ -336,6 +338,9 @@ func (m *Mem) Statfs(p string) (Statfs, error) {
 		return Statfs{}, err
 	}
 	defer m.mu.Unlock()
+	if m.Space != (Statfs{}) {
+		return m.Space, nil
+	}
 	return Statfs{Total: 1 << 40, Free: 1 << 39, Available: 1 << 39}, nil
 }
 
