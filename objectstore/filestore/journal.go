@@ -72,6 +72,7 @@ type journal struct {
 	next    position // where the next chunk goes
 	durable uint64   // last chunk known to be durable
 
+	mayGrow   func() bool  // whether there is room for another segment; nil for always
 	recordMax atomic.Int64 // of a record in bytes, if the file grows as far as it may
 	roundMax  atomic.Int64 // of a round, as the file is
 
@@ -296,6 +297,11 @@ func (j *journal) ensure(bytes uint64) (ok bool, err error) {
 		if j.segments >= j.maxSegs {
 			return false, nil
 		}
+		if j.mayGrow != nil && !j.mayGrow() {
+			j.maxSegs = j.segments
+			j.setBounds()
+			return false, nil
+		}
 		switch err := j.fill(j.segments); {
 		case errors.Is(err, unix.ENOSPC):
 			j.maxSegs = j.segments
@@ -337,7 +343,7 @@ func (j *journal) wantsTrim() bool {
 func (j *journal) reserve() (segment uint32, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.growing || len(j.free) > 0 || j.segments >= j.maxSegs {
+	if j.growing || len(j.free) > 0 || j.segments >= j.maxSegs || j.mayGrow != nil && !j.mayGrow() {
 		return 0, false
 	}
 	j.growing = true

@@ -371,11 +371,15 @@ func (s *Store) mount() (err error) {
 	if s.db, err = s.openKV(); err != nil {
 		return err
 	}
-	maxSegs := uint32(s.opts.JournalBytes / int64(s.opts.segment))
+	maxSegs, err := s.journalSegments()
+	if err != nil {
+		return err
+	}
 	var rounds []loadedRound
 	if s.journal, rounds, err = openJournal(s.fs, s.opts.JournalPath, s.id.OSDFSID, maxSegs); err != nil {
 		return err
 	}
+	s.journal.mayGrow = s.journalMayGrow
 	if err := s.replay(rounds); err != nil {
 		return err
 	}

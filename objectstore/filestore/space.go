@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"fmt"
+	"path"
 	"sync"
 
 	"sepiola/objectstore"
@@ -54,6 +55,23 @@ func (s *Store) admitGrowth(bytes uint64) error {
 	// Ask again well before the end: others may use the file system too.
 	p.known, p.left = true, (st.Available-taken)/16
 	return nil
+}
+
+// journalSegments returns how many segments the journal may have: on a small file system no
+// more than a tenth of it.
+func (s *Store) journalSegments() (uint32, error) {
+	st, err := s.fs.Statfs(path.Dir(s.opts.JournalPath))
+	if err != nil {
+		return 0, err
+	}
+	bytes := min(uint64(s.opts.JournalBytes), st.Total/10)
+	return max(initialSegments, uint32(bytes/uint64(s.opts.segment))), nil
+}
+
+// journalMayGrow reports whether a segment can be added without coming near the reserve.
+func (s *Store) journalMayGrow() bool {
+	st, err := s.fs.Statfs(path.Dir(s.opts.JournalPath))
+	return err == nil && st.Available >= 2*s.reserveOf(st.Total)+uint64(s.opts.segment)
 }
 
 // forget has the file system asked again: a checkpoint does, and so other users of the
