@@ -22,7 +22,8 @@ type Options struct {
 	// JournalPath is the journal's file; default: journal in the data directory.
 	JournalPath string
 	// JournalBytes bounds the journal's size ("osd journal size"); default 1 GiB. It
-	// starts with 64 MiB and grows when checkpoints do not keep up.
+	// starts with 64 MiB and grows when checkpoints do not keep up, to no more than a
+	// tenth of its file system.
 	JournalBytes int64
 	// SyncInterval is the time between checkpoints ("filestore max sync interval");
 	// default 5 s.
