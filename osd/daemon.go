@@ -51,6 +51,8 @@ type Daemon struct {
 
 	state   atomic.Int32
 	current atomic.Pointer[osdmap.Map]
+	// fullness is the fullLevel of the disk.
+	fullness atomic.Uint32
 	// upEpoch is the epoch at which this process was last marked up; bootEpoch the
 	// one at which it was first. 0 before.
 	upEpoch, bootEpoch atomic.Uint32

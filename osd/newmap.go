@@ -240,6 +240,7 @@ func (d *Daemon) tick() {
 			d.asks.remind(d, now)
 			d.sweepPeers()
 			d.reportTick(now)
+			d.fullTick()
 		}
 	}
 }

@@ -213,6 +213,10 @@ func (p *PG) doOp(op *clientOp) {
 		p.drop(op) // sent before the pool was full; the client sends it again
 		return
 	}
+	if op.use.WriteOrdered() && !m.Has(message.FlagFullTry) && p.env.Failsafe != nil && p.env.Failsafe() {
+		p.drop(op) // sent again when the pool, which the monitors mark full, is no longer (check_failsafe_full)
+		return
+	}
 	if p.blockedByRecovery(op) || op.use.Write && p.answeredBefore(op) {
 		return
 	}

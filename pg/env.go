@@ -19,6 +19,9 @@ type Env struct {
 	// Config holds the options to begin with; shared by all PGs of an OSD and
 	// replaced, not changed, by whoever owns it ([PG.SetConfig]).
 	Config *Config
+	// Failsafe reports whether the disk is so full that no client may write; nil for
+	// never.
+	Failsafe func() bool
 	// Classes runs object classes; nil for none.
 	Classes ops.Classes
 }

@@ -59,6 +59,29 @@ func TestSnapshotsWithoutClones(t *testing.T) {
 	}
 }
 
+// On a disk that is full up to the failsafe ratio operations that write are not taken,
+// unless the client says that it wants to hear of it; reads are answered.
+func TestFailsafe(t *testing.T) {
+	l := newLone(t)
+	l.want(0, 1, writeOp(0, "before"))
+	l.o.full = true
+	if r := l.do(1, writeOp(0, "full")); r != nil {
+		t.Errorf("a write to a full disk was answered: %d", r.Result)
+	}
+	if r := l.do(1, message.SubOp{Op: message.OpDelete}); r != nil {
+		t.Errorf("a removal from a full disk was answered: %d", r.Result)
+	}
+	if r := l.want(0, 1, readOp); string(r.Ops[0].Out.Flat()) != "before" {
+		t.Errorf("read %q", r.Ops[0].Out.Flat())
+	}
+	try := func(m *message.OSDOp) { m.Flags |= message.FlagFullTry }
+	if r := l.send(1, try, message.SubOp{Op: message.OpDelete}); r == nil || r.Result != 0 {
+		t.Errorf("a removal that may try: %+v", r)
+	}
+	l.o.full = false
+	l.want(0, 1, writeOp(0, "after"))
+}
+
 // A listing with the filter "plain" has just the objects whose attribute has the
 // value, and a filter that is not there is refused.
 func TestListFilter(t *testing.T) {

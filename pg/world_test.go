@@ -48,6 +48,7 @@ type simOSD struct {
 	id      int32
 	store   *memstore.Store
 	alive   bool
+	full    bool // its disk, up to the failsafe ratio
 	epoch   uint32
 	pgs     map[object.PGID]*pg.PG
 	fx      pg.Effects
@@ -167,7 +168,7 @@ func (o *simOSD) start() {
 }
 
 func (o *simOSD) env() pg.Env {
-	return pg.Env{WhoAmI: o.id, Reader: o.store, Config: o.w.conf}
+	return pg.Env{WhoAmI: o.id, Reader: o.store, Config: o.w.conf, Failsafe: func() bool { return o.full }}
 }
 
 // catchUp gives a PG all maps up to the OSD's.

@@ -405,6 +405,7 @@ func (t *txn) isOSD(osd int32, addrs entity.AddrVec) bool {
 // finish makes the new epoch, if there is one, and writes what is left.
 func (t *txn) finish() {
 	if t.inc != nil || t.crush.dirty {
+		t.markFullPools()
 		t.finishMap()
 	}
 	if t.creatingDirty {

@@ -123,8 +123,20 @@ func (s *Store) applySetAttr(f *file, d vfs.File, op *fileOp) error {
 			f.spilled = map[string]bool{}
 		}
 		f.spilled[op.name] = true
+	} else if err := unchain(d, op); err != nil {
+		return err
 	}
 	return s.db.Set(numbered(keySpill, f.fid, op.name), value, pebble.NoSync)
+}
+
+// unchain removes, in a replay, what a crash may have left in the file of an attribute
+// that has gone to the key-value store: that may know of it while the removal from
+// the file is lost. The file's value would show again when the other goes.
+func unchain(d vfs.File, op *fileOp) error {
+	if op.oldLen != unknownLen {
+		return nil
+	}
+	return removeChain(d, op.name, 0, -1)
 }
 
 func (s *Store) applyRmAttr(f *file, d vfs.File, op *fileOp) error {
@@ -135,6 +147,9 @@ func (s *Store) applyRmAttr(f *file, d vfs.File, op *fileOp) error {
 	}
 	if f.spilled[op.name] {
 		delete(f.spilled, op.name)
+		if err := unchain(d, op); err != nil {
+			return err
+		}
 		return s.db.Delete(numbered(keySpill, f.fid, op.name), pebble.NoSync)
 	}
 	end := -1

@@ -60,6 +60,7 @@ func (s *Store) checkpoint(wait bool) error {
 			return err
 		}
 		s.cover(rounds)
+		s.space.forget()
 		s.log.Debug("checkpoint", "rounds", len(rounds), "took", time.Since(start))
 	}
 	s.roundMu.Lock()
@@ -93,7 +94,16 @@ func (s *Store) syncAll() error {
 	if err := s.fs.SyncFS(s.dir); err != nil {
 		return err
 	}
-	return s.db.Flush()
+	flushed, err := s.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+		return nil
+	case <-s.failed: // Pebble would try again and again
+		return s.Err()
+	}
 }
 
 // cover marks the transactions of rounds as covered by a checkpoint.

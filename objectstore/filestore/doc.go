@@ -98,15 +98,47 @@
 // Each block of 4096 bytes of an object's data has a CRC-32C in Pebble, 64 to a key,
 // written by the record that changes the block. Every read checks the whole blocks it
 // touches; a mismatch is ErrIO and a line in the log, and so is a write that would have to
-// keep bytes of such a block. Journal and Pebble have checksums of their own.
-// Attributes in the file system have none.
+// keep bytes of such a block.
+//
+// An object's index entry has the CRC-32C of all its attributes, names and values, in
+// the file system and spilled; they are always looked up together, and a mismatch is
+// ErrIO for all of them: what is wrong may be that one is missing. The chains
+// themselves stay as Ceph has them. Stores of version 1 have no such checksum; a mount
+// makes them version 2, which older programs refuse, and an object gets its checksum when an
+// attribute of it changes.
+//
+// Journal and Pebble have checksums of their own. Pebble takes damage in the last record
+// of its manifest for the trace of a crash and goes back to the state before, and the same
+// looks the directory of an older copy; so a mount compares the last round that Pebble knows of
+// with the place where the journal begins, and refuses a key-value store that is behind.
 //
 // # Failures
 //
-// A failed write or sync of the journal, of fresh data, of an apply or a checkpoint
-// closes Failed: after it nobody can tell what the disk holds, and no callback runs any
-// more. What was reported is in the journal, and the next mount replays it. Failed
-// reads are ErrIO to the reader alone.
+// What fails decides what becomes of it:
+//
+//   - A read that fails, or does not match its checksum, is ErrIO to the reader alone. Where
+//     it is Submit that reads, to resolve a step, that transaction is refused and leaves no
+//     trace.
+//   - A transaction that brings data when that would come out of the reserve
+//     ([Options.ReserveBytes]) is refused with ErrNoSpace. Later it could not be:
+//     readers see a transaction before its fresh data is written. What brings no data
+//     passes, so that removals, and the log entries with them, are possible on a full disk;
+//     the journal is allocated before it is written, and the reserve is there for the rest.
+//     Available in Statfs is without the reserve.
+//   - A journal that finds no room to grow stays as large as it is; the writer waits for
+//     checkpoints. A record that could not be written even so is refused by Submit.
+//   - An attribute the file system has no room for goes to the key-value store.
+//   - A failed write or sync of the journal, of fresh data, of an apply, of a checkpoint or of
+//     a flush of the key-value store closes Failed: after it nobody can tell what the
+//     disk holds, and no callback runs any more. What was reported is in the journal, and the
+//     next mount replays it. (Pebble itself ends the process when it cannot write its manifest.)
+//   - Damage that a mount finds, in the journal, in Pebble's files or in the small files, keeps
+//     the store from starting, with a sentence that says what to do.
+//
+// The tests take these at their word: a loss of power at every call, in the recovery
+// too; every call failing, once and for good; flipped bits in every kind of file
+// (crash_test.go, fault_test.go, damage_test.go). testdata/traces.txt has the calls of each
+// kind of transaction in order.
 //
 // # Bounds
 //

@@ -106,7 +106,7 @@ func newMemDisk(opts Options) storetest.Maker {
 
 func (d *memDisk) Open() objectstore.Store {
 	o := d.opts
-	o.FS, o.KVFS = d.fs, d.kv
+	o.FS, o.KVFS = d.fs, orderMarkers(d.kv)
 	d.last = New("/osd", o)
 	return d.last
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -67,8 +68,13 @@ type journal struct {
 	maxSegs uint32
 	buf     []byte // chunkMax bytes, aligned
 
+	start   uint64   // number of the chunk where replay began at mount
 	next    position // where the next chunk goes
 	durable uint64   // last chunk known to be durable
+
+	mayGrow   func() bool  // whether there is room for another segment; nil for always
+	recordMax atomic.Int64 // of a record in bytes, if the file grows as far as it may
+	roundMax  atomic.Int64 // of a round, as the file is
 
 	mu       sync.Mutex
 	segments uint32 // in the file
@@ -278,6 +284,52 @@ func (j *journal) available() uint64 {
 	return n*uint64(j.segSize) + uint64(j.segSize-j.next.off)
 }
 
+// ensure makes sure that so many bytes can be written without the file growing, and
+// grows it for that as far as it may. A disk without room for it is no failure: the
+// journal stays as large as it is, and ok is false until a checkpoint frees segments.
+func (j *journal) ensure(bytes uint64) (ok bool, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for {
+		if uint64(len(j.free))*uint64(j.segSize)+uint64(j.segSize-j.next.off) >= bytes {
+			return true, nil
+		}
+		if j.segments >= j.maxSegs {
+			return false, nil
+		}
+		if j.mayGrow != nil && !j.mayGrow() {
+			j.maxSegs = j.segments
+			j.setBounds()
+			return false, nil
+		}
+		switch err := j.fill(j.segments); {
+		case errors.Is(err, unix.ENOSPC):
+			j.maxSegs = j.segments
+			j.setBounds()
+		case err != nil:
+			return false, err
+		default:
+			j.free = append(j.free, j.segments)
+			j.segments++
+			j.setBounds()
+		}
+	}
+}
+
+// setBounds notes how long a record and a round may be. mu is held, or nobody else
+// knows the journal.
+func (j *journal) setBounds() {
+	j.recordMax.Store(j.roomIn(j.maxSegs))
+	j.roundMax.Store(j.roomIn(j.segments))
+}
+
+// roomIn returns how many bytes of records always find room after a checkpoint in a
+// journal of n segments: not in the one in use, nor in one that is being added.
+func (j *journal) roomIn(n uint32) int64 {
+	room := (int64(max(n, 3))-2)*int64(j.segSize) - 8*journalBase
+	return max(room, int64(j.segSize)/2) * 8 / 9
+}
+
 // wantsTrim reports whether a quarter of what the journal may take is in use, so that
 // a checkpoint is due before its time.
 func (j *journal) wantsTrim() bool {
@@ -291,7 +343,7 @@ func (j *journal) wantsTrim() bool {
 func (j *journal) reserve() (segment uint32, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.growing || len(j.free) > 0 || j.segments >= j.maxSegs {
+	if j.growing || len(j.free) > 0 || j.segments >= j.maxSegs || j.mayGrow != nil && !j.mayGrow() {
 		return 0, false
 	}
 	j.growing = true
@@ -308,10 +360,12 @@ func (j *journal) add(segment uint32) error {
 	j.growing = false
 	if errors.Is(err, unix.ENOSPC) {
 		j.maxSegs = min(j.maxSegs, segment)
+		j.setBounds()
 		return nil
 	}
 	if err == nil {
 		j.free = append(j.free, segment)
+		j.setBounds()
 	}
 	return err
 }

@@ -54,7 +54,8 @@ func (j *journal) load() ([]loadedRound, error) {
 		j.segments = uint32(min(n, math.MaxUint32))
 	}
 	j.maxSegs = max(j.maxSegs, j.segments)
-	j.next = start
+	j.setBounds()
+	j.start, j.next = start.chunk, start
 	j.used = []uint32{start.segment}
 	inUse := map[uint32]bool{start.segment: true}
 	var rounds []loadedRound

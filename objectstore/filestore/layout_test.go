@@ -268,9 +268,11 @@ func TestRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	put("store_version", "3\n")
+	wants(New(s.dir, Options{}).Mount(), "version 3", "newer program")
+	put("store_version", "0\n")
+	wants(New(s.dir, Options{}).Mount(), "no version 0", "damaged")
 	put("store_version", "2\n")
-	wants(New(s.dir, Options{}).Mount(), "version 2", "newer program")
-	put("store_version", "1\n")
 	put("type", "bluestore\n")
 	wants(New(s.dir, Options{}).Mount(), "bluestore")
 	put("type", "filestore\n")
@@ -283,15 +285,15 @@ func TestRefusals(t *testing.T) {
 	wants(New(s.dir, Options{}).Mkfs(other), "osd.7", "another")
 
 	m := vfs.NewMem()
-	m.Fail = func(call, _ string) error {
-		if call == "setxattr" {
+	m.Hook = func(c vfs.Call) error {
+		if c.Op == "setxattr" {
 			return unix.EOPNOTSUPP
 		}
 		return nil
 	}
 	wants(New("/osd", Options{FS: m}).Mkfs(storetest.ID), "xattrs", "user_xattr")
-	m.Fail = func(call, _ string) error {
-		if call == "mkdir" {
+	m.Hook = func(c vfs.Call) error {
+		if c.Op == "mkdir" {
 			return unix.EACCES
 		}
 		return nil
@@ -310,8 +312,8 @@ func TestFailedSync(t *testing.T) {
 		c := storetest.Coll(3, 5)
 		submitWait(t, s, func(x *tx) { x.MkColl(c, 4) })
 		d.fs.Frozen(func() {
-			d.fs.Fail = func(what, _ string) error {
-				if what == call {
+			d.fs.Hook = func(c vfs.Call) error {
+				if c.Op == call {
 					return unix.EIO
 				}
 				return nil
@@ -345,8 +347,8 @@ func TestAttributesSpill(t *testing.T) {
 	d := newMemDisk(tight)(t).(*memDisk)
 	refuse := func(m *vfs.Mem) {
 		n := 0
-		m.Fail = func(call, p string) error {
-			if call == "setxattr" && strings.Contains(p, "current/") {
+		m.Hook = func(c vfs.Call) error {
+			if c.Op == "setxattr" && strings.Contains(c.Path, "current/") {
 				if n++; n%2 == 0 {
 					return unix.ENOSPC
 				}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -23,8 +24,9 @@ import (
 	"sepiola/objectstore/filestore/vfs"
 )
 
-// storeVersion is the version of the on-disk form, in the file store_version.
-const storeVersion = 1
+// storeVersion is the version of the on-disk form, in the file store_version. Version 2
+// has checksums of attributes in the index; stores of version 1 become such by a mount.
+const storeVersion = 2
 
 // small files in the store's directory
 const (
@@ -97,6 +99,9 @@ func (s *Store) Identity() (objectstore.Identity, error) {
 	err := errors.Join(
 		read(fileVersion, func(text string) error {
 			v, err := strconv.Atoi(text)
+			if err == nil && v < 1 {
+				err = fmt.Errorf("there is no version %d: the store is damaged; make it anew and let the cluster fill it", v)
+			}
 			if err == nil && v > storeVersion {
 				err = fmt.Errorf("the store is of version %d and this program knows up to %d: use the newer program that wrote it", v, storeVersion)
 			}
@@ -117,6 +122,26 @@ func (s *Store) Identity() (objectstore.Identity, error) {
 		}),
 	)
 	return id, err
+}
+
+// stampVersion says that older programs cannot read the store any more, before
+// anything is written that they do not know. The one byte is there or is not, whenever
+// the power goes.
+func (s *Store) stampVersion() error {
+	want := strconv.Itoa(storeVersion)
+	text, err := s.readSmall(fileVersion)
+	if err != nil || text == want {
+		return err
+	}
+	f, err := s.fs.Open(s.path(fileVersion), 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte(want), 0); err != nil {
+		return err
+	}
+	return f.SyncData()
 }
 
 // Mkfs implements objectstore.Store.
@@ -243,6 +268,7 @@ func (s *Store) openKV() (*pebble.DB, error) {
 		MaxOpenFiles:                256,
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		Logger:                      kvLogger{s.log},
+		EventListener:               s.kvEvents(),
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -255,6 +281,31 @@ func (s *Store) openKV() (*pebble.DB, error) {
 		return nil, fmt.Errorf("key-value store: %w", err)
 	}
 	return db, nil
+}
+
+// kvEvents says what happens when Pebble meets an error by itself. Without it Pebble ends
+// the process at a block that fails its checksum, and tries to write out what it has in
+// memory for ever.
+func (s *Store) kvEvents() *pebble.EventListener {
+	var seen sync.Map // damaged files that were reported
+	return &pebble.EventListener{
+		DataCorruption: func(i pebble.DataCorruptionInfo) { // the read fails too
+			if _, again := seen.LoadOrStore(i.Path, true); !again {
+				s.log.Error("a file of the key-value store is damaged", "path", i.Path, "error", i.Details)
+			}
+		},
+		FlushEnd:      func(i pebble.FlushInfo) { s.kvFailed("flush", i.Err) },
+		CompactionEnd: func(i pebble.CompactionInfo) { s.kvFailed("compaction", i.Err) },
+	}
+}
+
+// kvFailed stops the store where the system refused Pebble something. Other ends of
+// its work are no failures: nothing to write, a file that is damaged and stays, a
+// compaction called off.
+func (s *Store) kvFailed(what string, err error) {
+	if errors.As(err, new(unix.Errno)) {
+		s.fail(fmt.Errorf("key-value store: %s: %w", what, err))
+	}
 }
 
 // kvLogger passes on what Pebble complains of.
@@ -282,7 +333,11 @@ func (s *Store) Mount() (err error) {
 	if s.id, err = s.Identity(); err != nil {
 		return err
 	}
-	if err := s.mount(); err != nil {
+	err = s.mount()
+	if err == nil {
+		err = s.Err()
+	}
+	if err != nil {
 		s.release()
 		return fmt.Errorf("filestore %s: %w", s.dir, err)
 	}
@@ -298,6 +353,9 @@ func (s *Store) mount() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.stampVersion(); err != nil {
+		return err
+	}
 	if err := s.probeAttrs(); err != nil {
 		return err
 	}
@@ -306,17 +364,22 @@ func (s *Store) mount() (err error) {
 	s.files = newFiles(s.fs, s.dir, s.opts.FDCacheSize)
 	s.dirs = newDirs(s.opts.dirLimit(), s.countFiles)
 	s.cached.Store(0)
+	s.space.forget()
 	s.colls = map[objectstore.Coll]*collection{}
 	s.hot = map[uint64]heat{}
 	s.queue, s.rounds = nil, nil
 	if s.db, err = s.openKV(); err != nil {
 		return err
 	}
-	maxSegs := uint32(s.opts.JournalBytes / int64(s.opts.segment))
+	maxSegs, err := s.journalSegments()
+	if err != nil {
+		return err
+	}
 	var rounds []loadedRound
 	if s.journal, rounds, err = openJournal(s.fs, s.opts.JournalPath, s.id.OSDFSID, maxSegs); err != nil {
 		return err
 	}
+	s.journal.mayGrow = s.journalMayGrow
 	if err := s.replay(rounds); err != nil {
 		return err
 	}
@@ -387,11 +450,21 @@ func (s *Store) loadColls() error {
 	return it.Error()
 }
 
+// errStale is wrapped by the error of a key-value store that misses what it had.
+var errStale = errors.New("the key-value store is damaged: what was durable in it is missing")
+
 // replay does again what the journal holds. See the package comment for why that
 // leads to the state the records describe.
 func (s *Store) replay(rounds []loadedRound) error {
 	if err := s.loadStored(); err != nil {
 		return err
+	}
+	// What is before the journal's beginning is in the key-value store, and that says up
+	// to which round it goes. Pebble takes damage in the end of its manifest for a write
+	// that was cut off, and forgets what that wrote.
+	if s.replayedTo+1 < s.journal.start {
+		return fmt.Errorf("%w: it ends with chunk %d of the journal, which begins with %d: make the store anew and let the cluster fill it",
+			errStale, s.replayedTo, s.journal.start)
 	}
 	p := replayer{s: s, paths: map[uint64][]string{}, doomed: map[uint64]bool{}}
 	for _, r := range rounds {

@@ -19,6 +19,11 @@ type onode struct {
 	omap  bool // there may be an omap
 	short bool // the file's name is shortened
 	hint  objectstore.AllocHint
+
+	// attrSum is attrsSum of the object's attributes. Entries of stores of version 1 have
+	// none, until an attribute changes.
+	attrSum uint32
+	summed  bool
 }
 
 const onodeVersion = 1
@@ -28,6 +33,9 @@ const (
 	onodeShort
 	onodeAway // the home is another collection's directory
 	onodeHint
+	onodeAttrSum // since version 2 of the store
+
+	onodeFlags = onodeAttrSum<<1 - 1 // all there are
 )
 
 // encode returns the index entry of an object of collection c.
@@ -45,6 +53,9 @@ func (n *onode) encode(c objectstore.Coll) []byte {
 	if n.hint != (objectstore.AllocHint{}) {
 		flags |= onodeHint
 	}
+	if n.summed {
+		flags |= onodeAttrSum
+	}
 	p := make([]byte, 0, 64)
 	p = append(p, onodeVersion, flags, n.depth)
 	p = binary.AppendUvarint(p, n.nid)
@@ -58,6 +69,9 @@ func (n *onode) encode(c objectstore.Coll) []byte {
 		p = binary.AppendUvarint(p, n.hint.WriteSize)
 		p = binary.AppendUvarint(p, uint64(n.hint.Flags))
 	}
+	if n.summed {
+		p = binary.BigEndian.AppendUint32(p, n.attrSum)
+	}
 	return p
 }
 
@@ -67,6 +81,9 @@ func decodeOnode(p []byte, c objectstore.Coll) (onode, error) {
 		return onode{}, bad
 	}
 	flags := p[1]
+	if flags&^onodeFlags != 0 {
+		return onode{}, bad
+	}
 	n := onode{depth: p[2], home: c, omap: flags&onodeOmap != 0, short: flags&onodeShort != 0}
 	p = p[3:]
 	ok := true
@@ -90,7 +107,11 @@ func decodeOnode(p []byte, c objectstore.Coll) (onode, error) {
 	if flags&onodeHint != 0 {
 		n.hint = objectstore.AllocHint{ObjectSize: num(), WriteSize: num(), Flags: uint32(num())}
 	}
-	if !ok || len(p) != 0 {
+	if flags&onodeAttrSum != 0 && len(p) >= 4 {
+		n.summed, n.attrSum = true, binary.BigEndian.Uint32(p)
+		p = p[4:]
+	}
+	if !ok || len(p) != 0 || n.summed != (flags&onodeAttrSum != 0) {
 		return onode{}, bad
 	}
 	return n, nil

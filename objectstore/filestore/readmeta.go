@@ -36,6 +36,10 @@ func (s *Store) loadAttrs(m *meta) (map[string][]byte, error) {
 		return nil, err
 	}
 	maps.Copy(attrs, spilled)
+	if m.summed && attrsSum(attrs) != m.attrSum {
+		s.log.Error("attributes fail their checksum", "file", f.path)
+		return nil, fmt.Errorf("attributes in %s: checksum mismatch: %w", f.path, objectstore.ErrIO)
+	}
 	return attrs, nil
 }
 
@@ -298,7 +302,15 @@ func (it *omapIter) Err() error {
 	if it.base == nil {
 		return nil
 	}
-	return it.base.Error()
+	return kvReadError(it.base.Error())
+}
+
+// kvReadError makes an error of the key-value store one of reading.
+func kvReadError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("key-value store: %w: %w", objectstore.ErrIO, err)
 }
 
 func (it *omapIter) Close() error {
@@ -307,7 +319,7 @@ func (it *omapIter) Close() error {
 	}
 	base := it.base
 	it.base, it.onBase = nil, false
-	return base.Close()
+	return kvReadError(base.Close())
 }
 
 // Collections implements objectstore.Reader.
@@ -380,7 +392,7 @@ func (s *Store) listLocked(c *collection, from, to object.GID, max int) ([]objec
 		next, take := base, true
 		switch {
 		case !valid && len(over) == 0:
-			return out, to, it.Error()
+			return out, to, kvReadError(it.Error())
 		case len(over) > 0 && (!valid || over[0].gid.Compare(base) <= 0):
 			next, take = over[0].gid, over[0].exists
 			if valid && next.Compare(base) == 0 {

@@ -56,6 +56,18 @@ type record struct {
 	ops    []fileOp
 }
 
+// size returns about how many bytes the record takes in the journal, and no fewer.
+func (r *record) size() int64 {
+	n := 64 + int64(len(r.kv))
+	for i := range r.files {
+		n += 12 + int64(len(r.files[i].path))
+	}
+	for i := range r.ops {
+		n += 29 + int64(len(r.ops[i].name)+r.ops[i].data.Len())
+	}
+	return n
+}
+
 const recordVersion = 1
 
 // encode appends the record to e, without the data of long operations, which

@@ -51,6 +51,7 @@ type stage struct {
 
 	entry     bool       // the index entry changes
 	ownAttrs  bool       // m.attrs is a copy already
+	newAttrs  bool       // they differ from what the index has the checksum of
 	dirty     []sumChunk // chunks that change, with memory of their own
 	line      int        // of the file in the record's table, -1 for none
 	freshEnd  uint64     // while the file is made by this transaction: how far its data reaches
@@ -129,7 +130,7 @@ func (r *resolver) staged(c *collection, gid object.GID) *stage {
 func (r *resolver) create(st *stage) {
 	st.exists, st.entry = true, true
 	st.m = meta{onode: onode{nid: r.s.newID()}, attrs: map[string][]byte{}, whole: true}
-	st.ownAttrs, st.dirty, st.line = true, nil, -1
+	st.ownAttrs, st.newAttrs, st.dirty, st.line = true, true, nil, -1
 	st.freshFile, st.freshEnd = false, 0
 	st.o = nil // a new object, whatever had the name before
 }
@@ -266,6 +267,9 @@ func (r *resolver) finish() error {
 	for _, st := range r.stages {
 		if st.exists {
 			r.t.stored += int64(st.m.size)
+			if st.newAttrs {
+				st.m.attrSum, st.m.summed, st.entry = attrsSum(st.m.attrs), true, true
+			}
 			if err := r.putSums(st); err != nil {
 				return err
 			}

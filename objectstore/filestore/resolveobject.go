@@ -270,6 +270,7 @@ func (r *resolver) editAttrs(st *stage) (map[string][]byte, error) {
 	if !st.ownAttrs {
 		st.m.attrs, st.ownAttrs = maps.Clone(st.m.attrs), true
 	}
+	st.newAttrs = true
 	return st.m.attrs, nil
 }
 

@@ -111,8 +111,9 @@ func (s *Store) gather() []*txn {
 		return nil
 	}
 	n, bytes := 0, int64(0)
-	for n < len(s.queue) && (n == 0 || bytes+s.queue[n].bytes <= s.opts.RoundMax) {
-		bytes += s.queue[n].bytes
+	most := min(s.opts.RoundMax, s.journal.roundMax.Load())
+	for n < len(s.queue) && (n == 0 || bytes+s.queue[n].recordBytes <= most) {
+		bytes += s.queue[n].recordBytes
 		n++
 	}
 	txns := s.queue[:n:n]
@@ -134,7 +135,7 @@ func (s *Store) writeRound(txns []*txn) (*round, error) {
 		r.workers[i] = set
 		t.parts.Store(n + 1)
 		t.round = r
-		bytes += t.bytes + int64(len(t.kv))
+		bytes += t.recordBytes
 		newFile = newFile || t.freshDir
 	}
 	if newFile {
@@ -203,10 +204,13 @@ func (w *stream) segments(b wire.Buf) error {
 }
 
 // waitForRoom waits until the journal has room for so many bytes of records, and
-// for the chunks around them.
+// for the chunks around them, on disk: a round must not meet the end of the space.
 func (s *Store) waitForRoom(bytes uint64) error {
 	need := bytes + bytes/8 + 8*journalBase
-	for s.journal.available() < need {
+	for {
+		if ok, err := s.journal.ensure(need); ok || err != nil {
+			return err
+		}
 		s.roundMu.Lock()
 		trims := s.trims
 		idle := len(s.rounds) == 0
@@ -224,5 +228,4 @@ func (s *Store) waitForRoom(bytes uint64) error {
 			return err
 		}
 	}
-	return nil
 }

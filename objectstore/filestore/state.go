@@ -152,6 +152,8 @@ type txn struct {
 	committed func()
 	bytes     int64 // counted against the throttle
 
+	recordBytes int64 // see record.size
+
 	objects []*obj        // pinned
 	index   []indexMark   // entries of collections' index it stands for
 	colls   []*collection // in which it is ordered

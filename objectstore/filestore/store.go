@@ -22,7 +22,8 @@ type Options struct {
 	// JournalPath is the journal's file; default: journal in the data directory.
 	JournalPath string
 	// JournalBytes bounds the journal's size ("osd journal size"); default 1 GiB. It
-	// starts with 64 MiB and grows when checkpoints do not keep up.
+	// starts with 64 MiB and grows when checkpoints do not keep up, to no more than a
+	// tenth of its file system.
 	JournalBytes int64
 	// SyncInterval is the time between checkpoints ("filestore max sync interval");
 	// default 5 s.
@@ -49,6 +50,10 @@ type Options struct {
 	RoundMax int64
 	// TransactionMax bounds one transaction; default half the journal.
 	TransactionMax int64
+	// ReserveBytes is how much of the file system no data is let into, so that removals,
+	// the PGs' logs, the key-value store and the next mount find room when it is full;
+	// default a hundredth of it, at most 1 GiB.
+	ReserveBytes uint64
 	// Workers is the number of goroutines that apply to files; default 2, at most 64.
 	Workers int
 	// MemTableBytes and CacheBytes are Pebble's; defaults 16 MiB each.
@@ -134,6 +139,7 @@ type Store struct {
 	stored     atomic.Int64 // bytes of all objects, as applied
 	replayedTo uint64       // round up to which stored counted at mount
 	cached     atomic.Int64 // objects in memory
+	space      space
 
 	collMu sync.RWMutex
 	colls  map[objectstore.Coll]*collection
@@ -183,6 +189,8 @@ func New(dir string, opts Options) *Store {
 		hot:    map[uint64]heat{},
 		failed: make(chan struct{}),
 		stop:   make(chan struct{}),
+		// Another one for each mount; this one is for who fails before.
+		throttle: newThrottle(0, 0),
 	}
 	s.queued.L = &s.seq
 	s.applied.L, s.trimmed.L = &s.roundMu, &s.roundMu
@@ -217,8 +225,15 @@ func (s *Store) fail(err error) {
 	if !errors.Is(err, errAbandoned) {
 		s.log.Error("the store stops: it cannot keep its promises any more", "error", err)
 	}
-	s.throttle.shut()
+	throttle := s.currentThrottle()
+	throttle.shut()
 	s.wake()
+}
+
+func (s *Store) currentThrottle() *throttle {
+	s.failMu.Lock()
+	defer s.failMu.Unlock()
+	return s.throttle
 }
 
 // wake makes everybody who waits look again.
@@ -237,7 +252,10 @@ var errAbandoned = errors.New("store was abandoned")
 
 // start begins the work in the background.
 func (s *Store) start() {
+	s.failMu.Lock()
 	s.throttle = newThrottle(s.opts.QueueMaxBytes, s.opts.QueueMaxOps)
+	s.throttle.open = s.err == nil
+	s.failMu.Unlock()
 	s.freshSlots = make(chan struct{}, 16)
 	// A round has at least one transaction, and the throttle bounds those, so that
 	// sending to these never waits for long.
@@ -322,13 +340,14 @@ func (s *Store) Statfs() (objectstore.Statfs, error) {
 	if err != nil {
 		return objectstore.Statfs{}, fmt.Errorf("filestore %s: %w", s.dir, err)
 	}
-	out := objectstore.Statfs{Total: st.Total, Available: st.Available}
+	reserve := s.reserveOf(st.Total)
+	out := objectstore.Statfs{Total: st.Total, Available: st.Available - min(st.Available, reserve), InternallyReserved: reserve}
 	if s.mounted.Load() {
 		out.DataStored = uint64(max(0, s.stored.Load()))
 		out.Allocated = out.DataStored
 		out.OmapAllocated = s.db.Metrics().DiskSpaceUsage()
 		out.Metadata = out.OmapAllocated
-		out.InternallyReserved = s.journal.size()
+		out.InternallyReserved += s.journal.size()
 	}
 	return out, nil
 }

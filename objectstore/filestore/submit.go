@@ -2,9 +2,12 @@ package filestore
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"sepiola/objectstore"
 )
@@ -133,10 +136,20 @@ func (s *Store) resolve(t *txn, tx *objectstore.Transaction) error {
 		op := &tx.Ops[i]
 		if err := r.step(op); err != nil {
 			r.abandon()
+			if errors.As(err, new(unix.Errno)) && !errors.Is(err, objectstore.ErrIO) {
+				err = fmt.Errorf("%w: %w", objectstore.ErrIO, err) // what it met while it read
+			}
 			return fmt.Errorf("%v of %v in %v, step %d: %w", op.Kind, op.Object, op.Coll, i, err)
 		}
 	}
-	if err := r.finish(); err != nil {
+	err := r.finish()
+	if err == nil {
+		err = s.admitGrowth(t.growth())
+	}
+	if t.recordBytes = t.size(); err == nil && t.recordBytes > s.journal.recordMax.Load() {
+		err = fmt.Errorf("a record of %d bytes does not fit into the journal: %w", t.recordBytes, objectstore.ErrInvalid)
+	}
+	if err != nil {
 		r.abandon()
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -48,6 +49,23 @@ func checkBlock(p []byte, sum uint32) bool {
 		return [blockSize]byte(p) == zeroBlock
 	}
 	return blockSum(p) == sum
+}
+
+// attrsSum returns the checksum of an object's attributes: the CRC-32C of all names and
+// values in order, each with its length before it. It covers those that spilled too, so
+// that one which is lost is noticed.
+func attrsSum(attrs map[string][]byte) uint32 {
+	sum := uint32(0)
+	add := func(p []byte) {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
+		sum = crc32.Update(crc32.Update(sum, castagnoli, n[:]), castagnoli, p)
+	}
+	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		add([]byte(name))
+		add(attrs[name])
+	}
+	return sum
 }
 
 // sumsOf returns a chunk of the object's checksums. mu is the object's, or the

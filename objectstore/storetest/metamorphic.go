@@ -181,7 +181,11 @@ func (m *machine) submit(colls []objectstore.Coll, build func(*tx)) {
 	build(&t)
 	st := &step{after: model{}, done: make(chan struct{})}
 	for _, c := range colls {
-		st.after[c] = m.model[c].clone()
+		// Only where it has a step: what names a collection nowhere is not ordered in
+		// it, and its commit says nothing about the transactions before.
+		if slices.ContainsFunc(t.Ops, func(o objectstore.Op) bool { return o.Coll == c || o.DstColl == c }) {
+			st.after[c] = m.model[c].clone()
+		}
 	}
 	m.life.steps = append(m.life.steps, st)
 	err := m.s.Submit(&t, func() {

@@ -4,7 +4,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path"
 	"slices"
@@ -33,9 +32,41 @@ type Mem struct {
 	locks map[string]bool
 	dead  bool
 
-	// Fail, where set, is asked before every call; an error that it returns is the
-	// call's result. It must not call the file system.
-	Fail func(call, path string) error
+	// Space is what Statfs returns, where set.
+	Space Statfs
+	// Hook, where set, is asked before every call; an error that it returns is the
+	// call's result. It may call [Mem.Crash], and nothing else of the file system.
+	Hook func(Call) error
+}
+
+// Call is a call of a [Mem] as its hook sees it, before anything is done.
+type Call struct {
+	// Op is open, create, mkdir, rename, remove, readdir, syncdir, syncfs, statfs, lock,
+	// and of files read, write, stat, truncate, punch, fdatasync, seek, getxattr, setxattr,
+	// removexattr, listxattr. create is an open that makes the file.
+	Op   string
+	Path string
+	To   string // of a rename
+	Name string // of an attribute
+	Off  int64  // of read, write, punch; the size for truncate
+	Len  int64  // of read, write, punch; of the value for setxattr
+
+	m     *Mem
+	file  *memNode
+	write *memOp // what a write is going to do
+}
+
+// Part does the first n bytes of a write, and makes them durable: for a hook that lets
+// the call fail halfway.
+func (c Call) Part(n int64) {
+	op := c.write.first(n)
+	op.apply(c.file)
+	c.m.log = append(c.m.log, op)
+}
+
+// first returns the write of the first n bytes, synced.
+func (op *memOp) first(n int64) memOp {
+	return memOp{kind: 'w', synced: true, node: op.node, off: op.off, data: op.data[:n]}
 }
 
 type memNode struct {
@@ -81,135 +112,24 @@ func (n *memNode) clone(known map[uint64]*memNode) *memNode {
 	return c
 }
 
-func (m *Mem) enter(call, p string) error {
+func (m *Mem) enter(op, p string) error { return m.begin(Call{Op: op, Path: p}) }
+
+// begin asks the hook, and leaves the file system locked where the call may go on.
+func (m *Mem) begin(c Call) error {
 	m.mu.Lock()
+	err := error(nil)
 	if m.dead {
-		m.mu.Unlock()
-		return &fs.PathError{Op: call, Path: p, Err: unix.EIO}
-	}
-	if m.Fail != nil {
-		if err := m.Fail(call, p); err != nil {
-			m.mu.Unlock()
-			return &fs.PathError{Op: call, Path: p, Err: err}
+		err = unix.EIO
+	} else if m.Hook != nil {
+		if err = m.Hook(c); err == nil && m.dead {
+			err = unix.EIO
 		}
+	}
+	if err != nil {
+		m.mu.Unlock()
+		return &fs.PathError{Op: c.Op, Path: c.Path, Err: err}
 	}
 	return nil
-}
-
-// Frozen calls f while no other call can change anything.
-func (m *Mem) Frozen(f func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f()
-}
-
-// Crash returns what is left after a loss of power now: everything synced, and of
-// each other change, with the given probability, all of it, or, of a write, some
-// sectors. The file system itself is dead after it: every call fails. It is to be called
-// from within Frozen.
-func (m *Mem) Crash(keep float64, rng *rand.Rand) *Mem {
-	nodes := map[uint64]*memNode{}
-	root := m.base.clone(nodes)
-	for i := range m.log {
-		op := &m.log[i]
-		switch {
-		case op.synced || rng.Float64() < keep:
-			op.redo(nodes)
-		case op.kind == 'w' && rng.Float64() < keep:
-			op.tear(nodes, rng)
-		}
-	}
-	m.dead = true
-	out := &Mem{root: root, next: m.next, locks: map[string]bool{}}
-	out.base = root.clone(nil)
-	return out
-}
-
-// sector is what disks write whole.
-const sector = 512
-
-func (op *memOp) tear(nodes map[uint64]*memNode, rng *rand.Rand) {
-	for at := int64(0); at < int64(len(op.data)); {
-		next := min((op.off+at)/sector*sector+sector-op.off, int64(len(op.data)))
-		if rng.IntN(2) == 0 {
-			part := memOp{kind: 'w', node: op.node, off: op.off + at, data: op.data[at:next]}
-			part.redo(nodes)
-		}
-		at = next
-	}
-}
-
-// redo does the operation to a tree; one that has no object there does nothing.
-func (op *memOp) redo(nodes map[uint64]*memNode) {
-	switch op.kind {
-	case 'c', 'd', 'u', 'r':
-		op.redoEntry(nodes)
-		return
-	}
-	n := nodes[op.node]
-	if n == nil {
-		// Content of a file whose entry may come later in the log.
-		n = &memNode{id: op.node}
-		nodes[op.node] = n
-	}
-	op.apply(n)
-}
-
-func (op *memOp) redoEntry(nodes map[uint64]*memNode) {
-	dir := nodes[op.dir]
-	if dir == nil || dir.entries == nil {
-		return
-	}
-	switch op.kind {
-	case 'c', 'd':
-		n := nodes[op.node]
-		if n == nil {
-			n = &memNode{id: op.node}
-			nodes[op.node] = n
-		}
-		if op.kind == 'd' && n.entries == nil {
-			n.entries = map[string]*memNode{}
-		}
-		dir.entries[op.name] = n
-	case 'u':
-		if n := dir.entries[op.name]; n != nil && n.id == op.node {
-			delete(dir.entries, op.name)
-		}
-	case 'r':
-		to, n := nodes[op.dir2], dir.entries[op.name]
-		if to != nil && to.entries != nil && n != nil && n.id == op.node {
-			delete(dir.entries, op.name)
-			to.entries[op.name2] = n
-		}
-	}
-}
-
-// apply changes a file's content.
-func (op *memOp) apply(n *memNode) {
-	switch op.kind {
-	case 'w':
-		if end := op.off + int64(len(op.data)); end > int64(len(n.data)) {
-			n.data = append(n.data, make([]byte, end-int64(len(n.data)))...)
-		}
-		copy(n.data[op.off:], op.data)
-	case 't':
-		if op.n <= int64(len(n.data)) {
-			n.data = n.data[:op.n:op.n]
-		} else {
-			n.data = append(n.data, make([]byte, op.n-int64(len(n.data)))...)
-		}
-	case 'p':
-		if lo, hi := op.off, min(op.off+op.n, int64(len(n.data))); lo < hi {
-			clear(n.data[lo:hi])
-		}
-	case 'a':
-		if n.attrs == nil {
-			n.attrs = map[string][]byte{}
-		}
-		n.attrs[op.name] = op.data
-	case 'x':
-		delete(n.attrs, op.name)
-	}
 }
 
 func (m *Mem) do(n *memNode, op memOp) {
@@ -247,9 +167,20 @@ func (m *Mem) find(p string) (*memNode, error) {
 	return nil, fs.ErrNotExist
 }
 
+func (m *Mem) exists(p string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, err := m.find(p)
+	return err == nil
+}
+
 // Open implements FS.
 func (m *Mem) Open(p string, flags Flags) (File, error) {
-	if err := m.enter("open", p); err != nil {
+	op := "open"
+	if flags&Create != 0 && !m.exists(p) {
+		op = "create"
+	}
+	if err := m.enter(op, p); err != nil {
 		return nil, err
 	}
 	defer m.mu.Unlock()
@@ -294,7 +225,7 @@ func (m *Mem) Mkdir(p string) error {
 
 // Rename implements FS.
 func (m *Mem) Rename(from, to string) error {
-	if err := m.enter("rename", from); err != nil {
+	if err := m.begin(Call{Op: "rename", Path: from, To: to}); err != nil {
 		return err
 	}
 	defer m.mu.Unlock()
@@ -407,6 +338,9 @@ func (m *Mem) Statfs(p string) (Statfs, error) {
 		return Statfs{}, err
 	}
 	defer m.mu.Unlock()
+	if m.Space != (Statfs{}) {
+		return m.Space, nil
+	}
 	return Statfs{Total: 1 << 40, Free: 1 << 39, Available: 1 << 39}, nil
 }
 

@@ -18,7 +18,7 @@ type memFile struct {
 func (f *memFile) Close() error { return nil }
 
 func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
-	if err := f.m.enter("read", f.path); err != nil {
+	if err := f.m.begin(Call{Op: "read", Path: f.path, Off: off, Len: int64(len(p))}); err != nil {
 		return 0, err
 	}
 	defer f.m.mu.Unlock()
@@ -33,11 +33,12 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.m.enter("write", f.path); err != nil {
+	op := memOp{kind: 'w', node: f.n.id, off: off, data: bytes.Clone(p)}
+	if err := f.m.begin(Call{Op: "write", Path: f.path, Off: off, Len: int64(len(p)), m: f.m, file: f.n, write: &op}); err != nil {
 		return 0, err
 	}
 	defer f.m.mu.Unlock()
-	f.m.do(f.n, memOp{kind: 'w', off: off, data: bytes.Clone(p)})
+	f.m.do(f.n, op)
 	return len(p), nil
 }
 
@@ -55,7 +56,7 @@ func (f *memFile) Size() (int64, error) {
 }
 
 func (f *memFile) Truncate(size int64) error {
-	if err := f.m.enter("truncate", f.path); err != nil {
+	if err := f.m.begin(Call{Op: "truncate", Path: f.path, Off: size}); err != nil {
 		return err
 	}
 	defer f.m.mu.Unlock()
@@ -64,7 +65,7 @@ func (f *memFile) Truncate(size int64) error {
 }
 
 func (f *memFile) Punch(off, n int64) error {
-	if err := f.m.enter("punch", f.path); err != nil {
+	if err := f.m.begin(Call{Op: "punch", Path: f.path, Off: off, Len: n}); err != nil {
 		return err
 	}
 	defer f.m.mu.Unlock()
@@ -103,7 +104,7 @@ func (f *memFile) NextData(off int64) (int64, int64, error) {
 func (f *memFile) ReadAhead(int64, int64) {}
 
 func (f *memFile) GetAttr(name string) ([]byte, error) {
-	if err := f.m.enter("getxattr", f.path); err != nil {
+	if err := f.m.begin(Call{Op: "getxattr", Path: f.path, Name: name}); err != nil {
 		return nil, err
 	}
 	defer f.m.mu.Unlock()
@@ -115,7 +116,7 @@ func (f *memFile) GetAttr(name string) ([]byte, error) {
 }
 
 func (f *memFile) SetAttr(name string, value []byte) error {
-	if err := f.m.enter("setxattr", f.path); err != nil {
+	if err := f.m.begin(Call{Op: "setxattr", Path: f.path, Name: name, Len: int64(len(value))}); err != nil {
 		return err
 	}
 	defer f.m.mu.Unlock()
@@ -124,7 +125,7 @@ func (f *memFile) SetAttr(name string, value []byte) error {
 }
 
 func (f *memFile) RemoveAttr(name string) error {
-	if err := f.m.enter("removexattr", f.path); err != nil {
+	if err := f.m.begin(Call{Op: "removexattr", Path: f.path, Name: name}); err != nil {
 		return err
 	}
 	defer f.m.mu.Unlock()
