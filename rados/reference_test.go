@@ -305,6 +305,11 @@ func testPools(t *testing.T, x *IOCtx, _ func(...string) string) {
 		t.Errorf("%v lacks %s", c.Pools(), x.name)
 	}
 	stats, err := c.PoolStats(ctx, []string{x.name, "there is none"})
+	// A pool has statistics from the manager's next report on, every five seconds.
+	for deadline := time.Now().Add(time.Minute); err == nil && len(stats) == 0 && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+		stats, err = c.PoolStats(ctx, []string{x.name, "there is none"})
+	}
 	if _, ok := stats[x.name]; err != nil || !ok || len(stats) != 1 {
 		t.Errorf("statistics %v, %v", stats, err)
 	}
