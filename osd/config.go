@@ -3,6 +3,7 @@ package osd
 import (
 	"net/netip"
 	"runtime"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -55,7 +56,7 @@ func shardCount(o *config.Config) int {
 // pgOptions are the options that pgConfig reads.
 var pgOptions = []string{
 	"osd_min_pg_log_entries", "osd_max_pg_log_entries", "osd_pg_log_dups_tracked", "osd_pg_log_trim_min",
-	"osd_pg_log_trim_max", "osd_recovery_max_chunk", "osd_recovery_max_active",
+	"osd_pg_log_trim_max", "osd_recovery_max_chunk", "osd_recovery_max_active", "osd_heartbeat_grace", "osd_read_lease_ratio",
 }
 
 // followOptions has the placement groups heed options that change while they run.
@@ -80,5 +81,6 @@ func pgConfig(o *config.Config) *pg.Config {
 	if n := int(o.Int("osd_recovery_max_active")); n > 0 {
 		c.RecoveryMaxActive = n
 	}
+	c.ReadLeaseInterval = time.Duration(float64(o.Duration("osd_heartbeat_grace")) * o.Float("osd_read_lease_ratio"))
 	return c
 }

@@ -100,7 +100,11 @@ func (s *shard) startTimer(sl *slot, e pg.StartTimer) {
 		t.Stop()
 	}
 	id, ev := sl.pg.ID(), pg.Timer{Kind: e.Kind, Gen: e.Gen}
+	class := classBackground
+	if e.Kind == pg.TimerLease || e.Kind == pg.TimerPrior {
+		class = classCommit // whoever waits behind data would let promises run out
+	}
 	sl.timers[e.Kind] = time.AfterFunc(e.After, func() {
-		s.queue.push(classBackground, work{pgid: id, ev: ev})
+		s.queue.push(class, work{pgid: id, ev: ev})
 	})
 }

@@ -16,6 +16,9 @@ type active struct {
 	activated map[int32]bool
 	// serving says that all members are activated and there are enough of them.
 	serving bool
+	// waiting: members of earlier intervals may still answer. laggy: this primary may
+	// not, for want of confirmations.
+	waiting, laggy bool
 
 	queue            []*inflight // in order of versions
 	lastUpdateOnDisk pglog.Version
@@ -116,7 +119,8 @@ func (recovered) id() stateID   { return stRecovered }
 func (clean) id() stateID       { return stClean }
 
 // activeInfo is a member's word that it stored the activation.
-func activeInfo(p *PG, from int32, _ *message.OSDPGInfo2) {
+func activeInfo(p *PG, from int32, m *message.OSDPGInfo2) {
+	p.takeLeaseAck(from, m.LeaseAck)
 	if slices.Contains(p.active.others, from) {
 		p.memberActivated(from)
 	}
@@ -141,6 +145,8 @@ func (p *PG) allActivated() {
 	first := p.bits.Has(pglog.StateCreating)
 	h.LastEpochStarted, h.LastIntervalStarted = p.own.Info.LastEpochStarted, h.SameIntervalSince
 	a.serving = p.writeable()
+	p.measureLease()
+	p.awaitPrior()
 	p.bits &^= pglog.StateCreating
 	tx := p.newTx()
 	p.saveInfo(tx, false)
@@ -186,6 +192,7 @@ func activeMap(p *PG, ev Event) {
 			delete(p.lead.missing, osd)
 		}
 	}
+	p.checkPrior()
 	p.dropBlocklistedWatchers()
 	p.recover()
 }

@@ -186,6 +186,10 @@ func (p *PG) doOp(op *clientOp) {
 		p.waiting++
 		return
 	}
+	if !p.mayAnswer() {
+		p.holdBack(op)
+		return
+	}
 	if !p.id.PGID.Contains(m.Object.Hash, p.pool.PGNum) {
 		p.clog("warn", "does not contain %v", m.Object)
 		p.drop(op)

@@ -43,6 +43,8 @@
 //   - What a PG answers for, it answers in one interval: everything in flight is
 //     dropped when the up or acting set changes.
 //   - The log on disk describes the objects on disk after every transaction.
+//   - A primary answers only while its replicas have confirmed it, and not before
+//     its predecessors have stopped; see lease.go.
 //
 // # Departures from Ceph
 //

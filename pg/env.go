@@ -19,6 +19,8 @@ type Env struct {
 	// Config holds the options to begin with; shared by all PGs of an OSD and
 	// replaced, not changed, by whoever owns it ([PG.SetConfig]).
 	Config *Config
+	// Started is when the OSD began: times travel to other OSDs as spans since then.
+	Started time.Time
 	// Failsafe reports whether the disk is so full that no client may write; nil for
 	// never.
 	Failsafe func() bool
@@ -44,6 +46,10 @@ type Config struct {
 	ObjectContexts    int           // osd pg object context cache count
 	DeleteChunk       int           // osd target transaction size: objects per step of a removal
 	DeleteSleep       time.Duration // osd delete sleep
+	// ReadLeaseInterval is how long a primary may answer after its replicas last
+	// confirmed it: osd heartbeat grace times osd read lease ratio, unless the pool
+	// has its own.
+	ReadLeaseInterval time.Duration
 }
 
 // DefaultConfig returns Ceph 16's defaults, except that recovery does not sleep,
@@ -64,6 +70,7 @@ func DefaultConfig() *Config {
 		BackfillScanMax:   512,
 		ObjectContexts:    64,
 		DeleteChunk:       30,
+		ReadLeaseInterval: 16 * time.Second,
 	}
 }
 

@@ -72,6 +72,10 @@ const (
 	TimerDelete
 	// TimerWatch ends watches and notifies that have waited too long.
 	TimerWatch
+	// TimerLease is when a primary's promise to its replicas is to be renewed.
+	TimerLease
+	// TimerPrior is when primaries of earlier intervals have stopped answering.
+	TimerPrior
 )
 
 // String names the timer.
@@ -83,6 +87,10 @@ func (k TimerKind) String() string {
 		return "delete"
 	case TimerWatch:
 		return "watch"
+	case TimerLease:
+		return "lease"
+	case TimerPrior:
+		return "prior"
 	}
 	return "unknown"
 }

@@ -19,6 +19,7 @@ func (p *PG) advance(e NewMap) {
 	if e.Map.Epoch < p.osdmap.Epoch || e.Map.Epoch == p.osdmap.Epoch && !p.inReset() {
 		return
 	}
+	p.startClock()
 	old, was := p.osdmap, p.where
 	is := e.Map.MappingOf(p.id.PGID)
 	p.osdmap = e.Map
@@ -118,6 +119,7 @@ func anyShard(have []osdmap.PGShard) bool { return len(have) > 0 }
 // abandon drops what belongs to the interval that ended.
 func (p *PG) abandon() {
 	p.keepPending()
+	p.endLeases()
 	p.lead, p.active, p.follow = nil, nil, nil
 	p.objects.clear()
 	p.dropPulls()
@@ -157,7 +159,10 @@ func (p *PG) writeable() bool {
 
 // mergeHistory takes over what a peer knows of the PG's past.
 func (p *PG) mergeHistory(h *pglog.History) bool {
-	if !p.own.Info.History.Merge(h) {
+	p.notePriorBound(p.now.Add(h.PriorReadableUntilUB))
+	theirs := *h
+	theirs.PriorReadableUntilUB = p.own.Info.History.PriorReadableUntilUB // ours follows from priorBound
+	if !p.own.Info.History.Merge(&theirs) {
 		return false
 	}
 	if p.past.Last != 0 && p.own.Info.History.LastEpochClean >= p.past.Last {

@@ -45,10 +45,15 @@ type PG struct {
 	onFlush  []func()
 	bits     pglog.State // of what is reported, beyond what follows from state
 
-	lead   *lead       // nil unless primary
-	active *active     // nil unless an active or peered primary
-	follow *follower   // nil unless an active replica
-	pulls  recoverySet // incoming pushes under way
+	lead   *lead     // nil unless primary
+	active *active   // nil unless an active or peered primary
+	follow *follower // nil unless an active replica
+	leases leases
+	// priorBound is when the primaries of earlier intervals have stopped answering;
+	// unclocked is the same as a span until the first event tells the time.
+	priorBound time.Time
+	unclocked  time.Duration
+	pulls      recoverySet // incoming pushes under way
 
 	waitMap    []Event // what refers to a newer map, in order
 	waitActive []*clientOp

@@ -474,6 +474,14 @@ func activeTimer(p *PG, ev Event) {
 		p.recover()
 	case TimerWatch:
 		p.watchTimer()
+	case TimerLease:
+		p.renewLease()
+	case TimerPrior:
+		if p.active.waiting && p.priorMayAnswer() {
+			p.awaitPrior()
+			return
+		}
+		p.checkPrior()
 	}
 }
 

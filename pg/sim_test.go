@@ -98,6 +98,7 @@ func (w *world) commitOne() {
 	if n := o.store.Pending(); n > 0 && w.rng.IntN(2) == 0 {
 		o.store.Commit(1 + w.rng.IntN(n))
 	}
+	o.fireTimer()
 	if len(o.events) > 0 {
 		ev := o.events[0]
 		o.events = o.events[1:]
@@ -108,7 +109,7 @@ func (w *world) commitOne() {
 func (w *world) advanceOne() {
 	i := w.rng.IntN(len(w.osds) + len(w.cls))
 	if i < len(w.osds) {
-		if o := w.osds[i]; o.alive && int(o.epoch) < len(w.maps)-1 {
+		if o := w.osds[i]; o.alive && !o.cut && int(o.epoch) < len(w.maps)-1 {
 			o.nextMap()
 		}
 		return

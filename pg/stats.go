@@ -73,6 +73,12 @@ func (p *PG) activeState() (s pglog.State) {
 	} else {
 		s = pglog.StatePeered
 	}
+	if p.active.waiting {
+		s |= pglog.StateWait
+	}
+	if p.active.laggy {
+		s |= pglog.StateLaggy
+	}
 	switch p.state.id() {
 	case stRecovering:
 		switch {

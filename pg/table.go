@@ -134,6 +134,7 @@ func init() {
 		evScan:           on(scanReply),
 		evBackfill:       on(backfillAck),
 		evTimer:          activeTimer,
+		evLease:          activeLease,
 	})
 	table = [numStates][numEvents]rule{
 		stReset: row(map[eventKind]rule{
@@ -165,7 +166,7 @@ func init() {
 			evRemove: on(removeCopy), evClientOp: misdirected, evPull: on(servePull),
 		}),
 		stReplicaActive: row(map[eventKind]rule{
-			evQuery: on(answerQuery), evInfo: on(replicaInfo), evLog: on(replicaLog), evTrim: on(replicaTrim),
+			evQuery: on(answerQuery), evInfo: on(replicaInfo), evLog: on(replicaLog), evTrim: on(replicaTrim), evLease: replicaLease,
 			evClientOp: misdirected, evRepOp: on(repOp), evLogUpdate: on(logUpdate),
 			evPull: on(servePull), evPush: on(pushed), evDelete: on(deleteObjects),
 			evScan: on(serveScan), evBackfill: on(backfillProgress), evBackfillRemove: on(backfillRemove),
