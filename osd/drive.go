@@ -25,6 +25,10 @@ func (s *shard) do(sl *slot, e pg.Effect) {
 		s.startTimer(sl, e)
 	case pg.FetchObject:
 		s.fetch(sl.pg.ID(), e)
+	case pg.Reserve:
+		d.reserveFor(sl.pg.ID(), e)
+	case pg.Release:
+		d.release(sl.pg.ID(), e.Scope)
 	case pg.NeedUpThru:
 		d.asks.wantUpThru(d, e.Epoch)
 	case pg.WantPGTemp:

@@ -53,7 +53,8 @@ const (
 
 func newShard(d *Daemon, index int) *shard {
 	return &shard{d: d, index: index, queue: newQueue(), cur: d.current.Load(),
-		env: pg.Env{WhoAmI: d.cfg.WhoAmI, Started: d.hb.start, Reader: d.cfg.Store, Config: pgConfig(d.cfg.Options), Failsafe: d.failsafe},
+		env: pg.Env{WhoAmI: d.cfg.WhoAmI, Started: d.hb.start, Reader: d.cfg.Store, Config: pgConfig(d.cfg.Options), Failsafe: d.failsafe,
+			BackfillFull: d.backfillFull},
 		pgs: map[object.SPGID]*slot{}, waiting: map[object.SPGID][]work{}, peers: map[object.SPGID][]int32{}}
 }
 
@@ -259,6 +260,8 @@ func (s *shard) remove(sl *slot) {
 		t.Stop()
 	}
 	delete(s.pgs, id)
+	s.d.release(id, pg.ScopeLocal)
+	s.d.release(id, pg.ScopeRemote)
 	s.mu.Lock()
 	delete(s.peers, id)
 	s.mu.Unlock()

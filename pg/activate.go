@@ -68,7 +68,7 @@ func (p *PG) activate() {
 	p.active = a
 	a.recovery.init()
 	lease := p.newLease()
-	p.state = activating{}
+	p.state = activeIn(stActivating)
 	p.own.ResetLastComplete()
 	p.own.Log.RollForwardTo(p.own.Log.Head())
 	for _, osd := range a.others {

@@ -30,8 +30,9 @@ type active struct {
 	// waitObject are operations that wait for an object's recovery.
 	waitObject map[object.ID][]*clientOp
 	recovery   recovery
+	reserved   reservation
 	watches    watches
-	fill       backfill
+	fill       filling
 	cleaned    bool // marked clean in this interval
 }
 
@@ -103,20 +104,11 @@ func (p *PG) noteSent(osd int32, e *pglog.Entry) {
 	}
 }
 
-// Bodies of the active states: what differs among them is what recovery does.
-type (
-	activating  struct{}
-	recovering  struct{}
-	backfilling struct{}
-	recovered   struct{}
-	clean       struct{}
-)
+// activeIn is the body of all states of an active primary: what differs among them
+// is what recovery does.
+type activeIn stateID
 
-func (activating) id() stateID  { return stActivating }
-func (recovering) id() stateID  { return stRecovering }
-func (backfilling) id() stateID { return stBackfilling }
-func (recovered) id() stateID   { return stRecovered }
-func (clean) id() stateID       { return stClean }
+func (s activeIn) id() stateID { return stateID(s) }
 
 // activeInfo is a member's word that it stored the activation.
 func activeInfo(p *PG, from int32, m *message.OSDPGInfo2) {
@@ -156,7 +148,7 @@ func (p *PG) allActivated() {
 		p.fx.add(PGCreated{})
 	}
 	p.fx.add(StatsChanged{})
-	p.state = recovering{}
+	p.state = activeIn(stRecovered)
 	if a.serving {
 		p.wakeOps()
 	}

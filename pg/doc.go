@@ -51,7 +51,6 @@
 //   - Reads are synchronous, so that read locks are never held over an event.
 //   - Peering has no state without a rule for every event; what Ceph's machine
 //     would crash on is either given a meaning or counted and dropped.
-//   - Recovery reservations are local: a bound on recoveries in flight.
 //   - The notifies under way in a PG are bounded; more are refused with EBUSY.
 //   - There are no clones: a write that would have to keep one for a snapshot is
 //     refused with EOPNOTSUPP, and a snapshot shows what has not changed since.

@@ -120,6 +120,7 @@ func anyShard(have []osdmap.PGShard) bool { return len(have) > 0 }
 func (p *PG) abandon() {
 	p.keepPending()
 	p.endLeases()
+	p.dropSlots()
 	p.lead, p.active, p.follow = nil, nil, nil
 	p.objects.clear()
 	p.dropPulls()

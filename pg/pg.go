@@ -60,9 +60,10 @@ type PG struct {
 	ready      []*clientOp // to be tried again, in order
 	waiting    int         // client operations kept anywhere
 
-	nextToken uint64
-	nextTID   uint64
-	onCommit  []commitAction // in order of tokens
+	nextToken  uint64
+	nextTID    uint64
+	reserveGen uint64
+	onCommit   []commitAction // in order of tokens
 
 	objects objectCache
 	stats   statsKeeper
@@ -115,6 +116,8 @@ func (p *PG) Step(now time.Time, ev Event, fx *Effects) {
 		p.clientOp(e)
 	case PeerMessage:
 		p.peerMessage(e)
+	case Reserved:
+		p.dispatch(evReserved, e)
 	case Timer:
 		p.dispatch(evTimer, e)
 	}

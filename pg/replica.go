@@ -18,6 +18,7 @@ func (stray) id() stateID { return stStray }
 type follower struct {
 	// completeOnDisk is up to where this copy is complete on disk.
 	completeOnDisk pglog.Version
+	lent           lent
 }
 
 // replicaActive follows an active primary.

@@ -11,6 +11,7 @@ import (
 	"sepiola/object"
 	"sepiola/objectstore"
 	"sepiola/osdmap"
+	"sepiola/pg"
 )
 
 // TestClusterUnderFaults protects what matters most: whatever crashes when, no
@@ -64,8 +65,10 @@ func (w *world) step() {
 		w.commitOne()
 	case n < 700:
 		w.advanceOne()
-	case n < 740:
+	case n < 738:
 		w.monitor()
+	case n < 740:
+		w.changeSlots()
 	case n < 990:
 		w.clientOne()
 	case n < 995 && !w.quiet:
@@ -167,6 +170,18 @@ func (w *world) restartOne() {
 	}
 }
 
+// changeSlots takes slots away in mid-work, or gives more.
+func (w *world) changeSlots() {
+	o := w.osds[w.rng.IntN(len(w.osds))]
+	slots := w.rng.IntN(3)
+	if w.quiet {
+		slots = 1
+	}
+	for i := range o.reserve {
+		o.decide(pg.Scope(i), o.reserve[i].SetMax(slots))
+	}
+}
+
 // toggleIn takes an OSD out, or in again.
 func (w *world) toggleIn() {
 	id := w.rng.IntN(len(w.osds))
@@ -215,6 +230,13 @@ func (w *world) isSettled() bool {
 		for _, p := range o.pgs {
 			if p.IsPrimary() && p.State().String() != "active+clean" {
 				return false
+			}
+		}
+	}
+	for _, o := range w.osds {
+		for i := range o.reserve {
+			if len(o.reserve[i].Held())+len(o.reserve[i].Waiting()) > 0 {
+				return false // in the end nobody holds a slot
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"sepiola/backfill"
 	"sepiola/crush"
 	"sepiola/entity"
 	"sepiola/message"
@@ -54,6 +55,7 @@ type simOSD struct {
 	fx      pg.Effects
 	events  []func() // commits to deliver, in order
 	timers  []simTimer
+	reserve [2]backfill.Reserver
 	cut     bool // from the other OSDs and the monitor, not from clients
 	waiting []waitingMsg
 }
@@ -171,6 +173,10 @@ func (o *simOSD) start() {
 	o.alive = true
 	o.pgs = map[object.PGID]*pg.PG{}
 	o.events, o.waiting = nil, nil
+	o.reserve = [2]backfill.Reserver{}
+	for i := range o.reserve {
+		o.reserve[i].SetMax(1)
+	}
 	o.epoch = uint32(len(w.maps) - 1)
 	colls, err := o.store.Collections()
 	must(w.t, err)
@@ -230,6 +236,10 @@ func (o *simOSD) effect(p *pg.PG, e pg.Effect) {
 	case pg.StartTimer:
 		o.timers = slices.DeleteFunc(o.timers, func(t simTimer) bool { return t.pg == p && t.ev.Kind == e.Kind })
 		o.timers = append(o.timers, simTimer{p, w.now.Add(e.After), pg.Timer{Kind: e.Kind, Gen: e.Gen}})
+	case pg.Reserve:
+		o.decide(e.Scope, o.reserve[e.Scope].Ask(backfill.Request{PG: p.ID(), Priority: e.Priority, Gen: e.Gen}))
+	case pg.Release:
+		o.decide(e.Scope, o.reserve[e.Scope].Release(p.ID()))
 	case pg.NeedUpThru:
 		w.mon.upThru[o.id] = max(w.mon.upThru[o.id], e.Epoch)
 	case pg.WantPGTemp:
@@ -245,6 +255,17 @@ func (o *simOSD) effect(p *pg.PG, e pg.Effect) {
 		}
 	case pg.Note:
 		w.logf("osd.%d %v %s", o.id, p.ID(), e.Text)
+	}
+}
+
+// decide tells PGs of slots given and taken away.
+func (o *simOSD) decide(scope pg.Scope, list []backfill.Decision) {
+	for _, d := range list {
+		o.events = append(o.events, func() {
+			if p := o.pgs[d.PG.PGID]; p != nil {
+				o.step(p, pg.Reserved{Scope: scope, Gen: d.Gen, Granted: d.Granted})
+			}
+		})
 	}
 }
 
