@@ -368,32 +368,6 @@ func (l *IndexedLog) part(first int, tail Version, dupsTracked uint64) Log {
 	return out
 }
 
-// Split moves the entries on objects whose hash, in its low bits, equals the
-// child's seed to a new log. The duplicates, which do not know their object, go
-// to both.
-func (l *IndexedLog) Split(seed uint32, bits uint) *IndexedLog {
-	child := &IndexedLog{head: l.head, tail: l.tail, canRollbackTo: l.canRollbackTo,
-		rollbackInfoTrimmedTo: l.rollbackInfoTrimmedTo, dups: slices.Clone(l.dups)}
-	mask := uint32(1)<<bits - 1
-	var stay []*Entry
-	for _, n := range l.entries {
-		if n.Object.Hash&mask == seed {
-			child.entries = append(child.entries, n)
-			child.delta.add(n)
-			l.delta.remove(n)
-		} else {
-			stay = append(stay, n)
-		}
-	}
-	l.entries = stay
-	l.reindex()
-	child.reindex()
-	for _, u := range child.dups {
-		child.delta.touchDup(u.Version)
-	}
-	return child
-}
-
 // Clone returns a copy; changes to one do not show in the other.
 func (l *IndexedLog) Clone() *IndexedLog {
 	c := *l
