@@ -33,6 +33,7 @@ type active struct {
 	reserved   reservation
 	watches    watches
 	fill       filling
+	recount    recount
 	cleaned    bool // marked clean in this interval
 }
 

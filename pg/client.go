@@ -177,7 +177,7 @@ func (p *PG) doOp(op *clientOp) {
 	if op.expires != nil && !op.expires.expired {
 		return // it has come back meanwhile
 	}
-	if m.Epoch < p.own.Info.History.SamePrimarySince || p.mustResend(m) {
+	if m.Epoch < p.own.Info.History.SamePrimarySince || m.Epoch < p.own.Info.History.LastEpochSplit || p.mustResend(m) {
 		p.drop(op) // sent before this OSD led; the client sends it again
 		return
 	}

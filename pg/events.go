@@ -86,6 +86,8 @@ const (
 	TimerPrior
 	// TimerTooFull is when targets of backfill without room are asked again.
 	TimerTooFull
+	// TimerRecount is when some more objects are counted.
+	TimerRecount
 )
 
 // String names the timer.
@@ -103,6 +105,8 @@ func (k TimerKind) String() string {
 		return "prior"
 	case TimerTooFull:
 		return "too full"
+	case TimerRecount:
+		return "recount"
 	}
 	return "unknown"
 }

@@ -20,6 +20,9 @@ func (p *PG) advance(e NewMap) {
 		return
 	}
 	p.startClock()
+	if !p.flushed && p.flushGen == 0 {
+		p.flush(p.newTx()) // split off just now
+	}
 	old, was := p.osdmap, p.where
 	is := e.Map.MappingOf(p.id.PGID)
 	p.osdmap = e.Map
@@ -77,18 +80,22 @@ func (p *PG) closeInterval(old *osdmap.Map, was, is osdmap.Mapping) {
 	p.abandon()
 	p.resetEpoch = epoch
 	p.state = reset{}
-	p.flush()
+	tx := p.newTx()
+	children := p.splitOff(old.Pools[p.id.Pool].PGNum, tx)
+	p.flush(tx)
+	for _, child := range children {
+		p.fx.add(Spawn{child})
+	}
 }
 
-// flush stores the new interval and waits until it, and with it all that came
+// flush stores the new interval, with what else is in tx, and waits until it, and with it all that came
 // before, is durable. Until then this copy does not tell of its log: a peer that
 // took over an entry whose data a crash then takes away would look for it in
 // vain. (Ceph does not wait, and can end with unfound objects.)
-func (p *PG) flush() {
+func (p *PG) flush(tx txn) {
 	p.flushGen++
 	gen := p.flushGen
 	p.flushed, p.onFlush = false, nil
-	tx := p.newTx()
 	p.saveInfo(tx, true)
 	p.submit(tx, func() {
 		if p.flushGen != gen {

@@ -333,6 +333,7 @@ func (p *PG) enterClean() {
 	p.submit(tx, nil)
 	p.shareInfo()
 	p.purgeStrays()
+	p.startRecount()
 	p.fx.add(StatsChanged{})
 }
 
@@ -504,6 +505,8 @@ func activeTimer(p *PG, ev Event) {
 		p.watchTimer()
 	case TimerLease:
 		p.renewLease()
+	case TimerRecount:
+		p.recountMore()
 	case TimerTooFull:
 		p.active.reserved.tooFull = false
 		p.recover()

@@ -73,8 +73,10 @@ func (w *world) step() {
 		w.clientOne()
 	case n < 995 && !w.quiet:
 		w.crashOne()
-	case n < 997 && !w.quiet:
+	case n < 996 && !w.quiet:
 		w.toggleIn()
+	case n < 997 && !w.quiet:
+		w.grow()
 	default:
 		w.restartOne()
 	}
@@ -180,6 +182,24 @@ func (w *world) changeSlots() {
 	for i := range o.reserve {
 		o.decide(pg.Scope(i), o.reserve[i].SetMax(slots))
 	}
+}
+
+// grow multiplies the PGs, or lets their children go where they belong.
+func (w *world) grow() {
+	if len(w.mon.creating) > 0 {
+		return // the monitor waits for those first
+	}
+	w.change(func(m *osdmap.Map) {
+		p := m.Pools[poolID].Clone()
+		m.Pools[poolID] = p
+		switch {
+		case p.PGPNum < p.PGNum && w.rng.IntN(2) == 0:
+			p.PGPNum = p.PGNum
+		case p.PGNum < 7:
+			p.SetPGNum(p.PGNum + 1 + w.rng.Uint32N(2))
+		}
+	})
+	w.logf("%d PGs at %d", w.current().Pools[poolID].PGNum, w.current().Epoch)
 }
 
 // toggleIn takes an OSD out, or in again.

@@ -26,6 +26,7 @@ func (s *statsKeeper) add(d *pglog.ObjectStatSum) { s.reads.Add(d) }
 // whole.
 func (s *statsKeeper) applyWrite(p *PG, o object.ID, d *pglog.ObjectStatSum) {
 	p.own.Info.Stats.Stats.Sum.Add(d)
+	p.recountChange(o, d)
 	for _, osd := range p.lead.choice.Backfill {
 		if i := p.lead.infos[osd]; i.IsIncomplete() && !i.LastBackfill.Less(o) {
 			i.Stats.Stats.Sum.Add(d)

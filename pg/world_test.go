@@ -236,6 +236,9 @@ func (o *simOSD) effect(p *pg.PG, e pg.Effect) {
 	case pg.StartTimer:
 		o.timers = slices.DeleteFunc(o.timers, func(t simTimer) bool { return t.pg == p && t.ev.Kind == e.Kind })
 		o.timers = append(o.timers, simTimer{p, w.now.Add(e.After), pg.Timer{Kind: e.Kind, Gen: e.Gen}})
+	case pg.Spawn:
+		o.pgs[e.PG.ID().PGID] = e.PG
+		o.catchUp(e.PG)
 	case pg.Reserve:
 		o.decide(e.Scope, o.reserve[e.Scope].Ask(backfill.Request{PG: p.ID(), Priority: e.Priority, Gen: e.Gen}))
 	case pg.Release:
@@ -308,7 +311,7 @@ func (o *simOSD) receive(from int32, b message.Body) {
 			if reply != nil {
 				w.post(o.id, from, reply)
 			}
-			if create == nil {
+			if create == nil || pg.IsOver(id.PGID, func(e uint32) *osdmap.Map { return w.maps[e] }, create.Epoch, o.epoch) {
 				continue
 			}
 			p = o.create(id, *create)
