@@ -357,9 +357,12 @@ func (s *shard) sessionReset(sess *session) {
 	}
 }
 
-// dropped gives back what an operation held that nobody here will answer.
+// dropped gives back what an operation held that nobody here will answer. The client
+// sends it again when it sees the map that has it do so; if all it has under way was
+// dropped, nobody else tells it of that map for ten seconds.
 func (s *shard) dropped(to pg.Session, op *message.OSDOp) {
 	if sess, ok := to.(*session); ok {
 		sess.dropped(op)
+		s.d.shareWithClient(sess, 0)
 	}
 }
