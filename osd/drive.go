@@ -25,6 +25,8 @@ func (s *shard) do(sl *slot, e pg.Effect) {
 		s.startTimer(sl, e)
 	case pg.FetchObject:
 		s.fetch(sl.pg.ID(), e)
+	case pg.CommandDone:
+		e.To.(chan pg.CommandDone) <- e
 	case pg.Spawn:
 		s.spawn(e.PG)
 	case pg.Reserve:

@@ -63,7 +63,9 @@ func (a *active) inFlight(v pglog.Version) *inflight {
 func (a *active) pendingOps() []*clientOp {
 	var out []*clientOp
 	for _, w := range a.queue {
-		out = append(out, w.op)
+		if w.op != nil {
+			out = append(out, w.op)
+		}
 		for _, d := range w.dups {
 			out = append(out, d.op)
 		}

@@ -101,6 +101,11 @@ func (p *PG) keepPending() {
 	pending := slices.Concat(p.waitActive, p.ready)
 	if p.active != nil {
 		pending = append(pending, p.active.pendingOps()...)
+		for _, w := range p.active.queue {
+			if w.dropped != nil {
+				w.dropped()
+			}
+		}
 	}
 	for _, o := range p.objects.byID {
 		pending = append(pending, o.waiters...)
@@ -154,7 +159,7 @@ func (p *PG) dropSession(s Session) {
 	if p.active != nil {
 		p.disconnectWatchers(s)
 		for _, w := range p.active.queue {
-			if gone(w.op) {
+			if w.op != nil && gone(w.op) {
 				w.op.From = nil
 			}
 			w.dups = slices.DeleteFunc(w.dups, func(d dupOp) bool { return gone(d.op) })

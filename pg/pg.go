@@ -67,6 +67,7 @@ type PG struct {
 
 	objects objectCache
 	stats   statsKeeper
+	entered entered
 	removed bool
 }
 
@@ -118,10 +119,13 @@ func (p *PG) Step(now time.Time, ev Event, fx *Effects) {
 		p.peerMessage(e)
 	case Reserved:
 		p.dispatch(evReserved, e)
+	case Command:
+		p.command(e)
 	case Timer:
 		p.dispatch(evTimer, e)
 	}
 	p.runReady()
+	p.noteState()
 }
 
 // Drive takes a step, carries its effects out by do, and goes on while there is

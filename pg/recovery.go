@@ -29,6 +29,9 @@ type recovery struct {
 type pull struct {
 	from  int32
 	tried []int32
+	// version is what is asked for, revert that it becomes a newer one.
+	version pglog.Version
+	revert  bool
 }
 
 // pushOut is an object on its way to members: the same piece to all of them at
@@ -89,8 +92,8 @@ func (p *PG) addSource(osd int32) {
 	}
 	r := &p.active.recovery
 	for o, item := range p.own.Missing.ByNeed(pglog.Version{}) {
-		if item.Delete || info.LastUpdate.Less(item.Need) || info.LastBackfill.Less(o) || missing.Has(o) ||
-			slices.Contains(r.sources[o], osd) {
+		wanted, _ := p.wantedVersion(item)
+		if item.Delete || !isSource(info, missing, o, item.Need, wanted) || slices.Contains(r.sources[o], osd) {
 			continue
 		}
 		r.sources[o] = append(r.sources[o], osd)
@@ -127,7 +130,7 @@ func activeLog(p *PG, from int32, m *message.OSDPGLog) {
 // isUnfound reports whether a missing object is on no copy known.
 func (p *PG) isUnfound(o object.ID) bool {
 	item, ok := p.own.Missing.Get(o)
-	return ok && !item.Delete && len(p.liveSources(o)) == 0
+	return ok && !item.Delete && !p.canRevert(item) && len(p.liveSources(o)) == 0
 }
 
 // liveSources are the sources that are up.
@@ -266,6 +269,8 @@ func (p *PG) recoverObject(o object.ID) {
 	switch {
 	case missing && item.Delete:
 		p.deleteHere(o, item)
+	case missing && p.canRevert(item):
+		p.revertHere(o, item)
 	case missing:
 		p.startPull(o, item, nil)
 	default:

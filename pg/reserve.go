@@ -108,7 +108,7 @@ func (p *PG) canRecover() bool {
 		return true
 	}
 	for o, item := range p.own.Missing.ByNeed(pglog.Version{}) {
-		if item.Delete || len(p.liveSources(o)) > 0 {
+		if item.Delete || p.canRevert(item) || len(p.liveSources(o)) > 0 {
 			return true
 		}
 	}

@@ -36,6 +36,8 @@ type world struct {
 	steps int
 	trace []string
 	quiet bool // no more faults
+	// answer is what a PG last answered to a command.
+	answer *pg.CommandDone
 
 	nevents int
 }
@@ -236,6 +238,8 @@ func (o *simOSD) effect(p *pg.PG, e pg.Effect) {
 	case pg.StartTimer:
 		o.timers = slices.DeleteFunc(o.timers, func(t simTimer) bool { return t.pg == p && t.ev.Kind == e.Kind })
 		o.timers = append(o.timers, simTimer{p, w.now.Add(e.After), pg.Timer{Kind: e.Kind, Gen: e.Gen}})
+	case pg.CommandDone:
+		w.answer = &e
 	case pg.Spawn:
 		o.pgs[e.PG.ID().PGID] = e.PG
 		o.catchUp(e.PG)
