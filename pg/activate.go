@@ -66,6 +66,7 @@ func (p *PG) activate() {
 		others: slices.DeleteFunc(slices.Clone(p.lead.choice.Members), func(o int32) bool { return o == p.env.WhoAmI }),
 	}
 	p.active = a
+	a.fill.begin, a.fill.end = object.Min, object.Min
 	a.recovery.init()
 	lease := p.newLease()
 	p.state = activeIn(stActivating)
