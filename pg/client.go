@@ -36,6 +36,10 @@ func (p *PG) clientOp(e ClientOp) {
 		p.fx.add(NeedMap{e.Op.Epoch})
 		return
 	}
+	if p.isBackedOff(&e) {
+		p.fx.add(Dropped{e.From, e.Op})
+		return
+	}
 	p.stats.arrivals++
 	op := &clientOp{ClientOp: e, seq: p.stats.arrivals, reqid: e.Op.ReqID}
 	if op.reqid.Name.Num == 0 && op.reqid.TID == 0 {
@@ -142,6 +146,7 @@ func (p *PG) dropOps() {
 // wakeOps tries what waited for the PG to be active, before what came later and
 // has not been tried yet.
 func (p *PG) wakeOps() {
+	p.releaseBackoffs(allBackoffs)
 	p.ready = append(p.waitActive, p.ready...)
 	p.waitActive = nil
 	p.countWaiting()
@@ -150,6 +155,7 @@ func (p *PG) wakeOps() {
 // dropSession forgets the operations of a client that is gone.
 func (p *PG) dropSession(s Session) {
 	gone := func(op *clientOp) bool { return op.From == s }
+	p.backoffs = slices.DeleteFunc(p.backoffs, func(b backoff) bool { return b.to == s })
 	p.waitActive = slices.DeleteFunc(p.waitActive, gone)
 	p.ready = slices.DeleteFunc(p.ready, gone)
 	p.waitMap = slices.DeleteFunc(p.waitMap, func(ev Event) bool {
@@ -187,8 +193,7 @@ func (p *PG) doOp(op *clientOp) {
 		return
 	}
 	if !p.active.serving {
-		p.waitActive = append(p.waitActive, op) // below min_size
-		p.waiting++
+		p.waitLong(op) // below min_size
 		return
 	}
 	if !p.mayAnswer() {

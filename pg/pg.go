@@ -65,10 +65,12 @@ type PG struct {
 	reserveGen uint64
 	onCommit   []commitAction // in order of tokens
 
-	objects objectCache
-	stats   statsKeeper
-	entered entered
-	removed bool
+	objects    objectCache
+	stats      statsKeeper
+	entered    entered
+	backoffs   []backoff
+	backoffSeq uint64
+	removed    bool
 }
 
 // commitAction is what to do once a transaction is durable.

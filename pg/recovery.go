@@ -161,6 +161,10 @@ func (p *PG) blockedByRecovery(op *clientOp) bool {
 	if op.use.WriteOrdered() {
 		blocked = blocked || p.isDegraded(o) || len(a.waitObject[o]) > 0
 	}
+	if blocked && p.isUnfound(o) && p.canBackOff(op) {
+		p.backOff(op, o, o)
+		return true
+	}
 	sameClient := func(w *clientOp) bool { return w.From == op.From }
 	if !blocked && !slices.ContainsFunc(a.waitObject[o], sameClient) {
 		return false
@@ -186,6 +190,7 @@ func (p *PG) isDegraded(o object.ID) bool {
 // wakeObject tries what waited for an object.
 func (p *PG) wakeObject(o object.ID) {
 	a := p.active
+	p.releaseBackoffs(func(b *backoff) bool { return b.begin == o && b.end == o })
 	waiters := a.waitObject[o]
 	if len(waiters) == 0 {
 		return

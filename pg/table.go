@@ -166,8 +166,8 @@ func init() {
 			evMap: peeringMap, evLog: inOn(getMissingLog),
 		}),
 		stWaitUpThru: peering.with(map[eventKind]rule{evMap: waitUpThruMap}),
-		stDown:       peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(downNotify)}),
-		stIncomplete: peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(incompleteNotify)}),
+		stDown:       peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(downNotify), evClientOp: keepLong}),
+		stIncomplete: peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(incompleteNotify), evClientOp: keepLong}),
 		stWaitActingChange: peering.with(map[eventKind]rule{
 			evMap: in(waitActingChangeMap),
 		}),
