@@ -42,6 +42,7 @@ type SplitMember struct {
 func Split(c Copy, parent SplitMember, children []SplitMember, pgNum, epoch uint32) (Copy, []Copy) {
 	rest := c.Clone()
 	rest.Info.History.split(epoch)
+	rest.Info.Stats.place(parent.Where, epoch)
 	childOf := map[uint32]int{} // by the seed that a hash leads to
 	for i, m := range children {
 		childOf[m.PGID.Seed] = i
@@ -82,12 +83,16 @@ func childInfo(p *Info, parent, child SplitMember, pgNum, epoch uint32) Info {
 	if child.Where.UpPrimary != parent.Where.UpPrimary || !slices.Equal(child.Where.Up, parent.Where.Up) {
 		i.History.SameUpSince = epoch
 	}
-	st := &i.Stats
-	st.ParentSplitBits = uint32(child.PGID.SplitBits(pgNum))
-	st.Up, st.UpPrimary = slices.Clone(child.Where.Up), child.Where.UpPrimary
-	st.Acting, st.ActingPrimary = slices.Clone(child.Where.Acting), child.Where.ActingPrimary
-	st.MappingEpoch = epoch
+	i.Stats.ParentSplitBits = uint32(child.PGID.SplitBits(pgNum))
+	i.Stats.place(child.Where, epoch)
 	return i
+}
+
+// place says where a map puts the PG.
+func (s *Stats) place(m osdmap.Mapping, epoch uint32) {
+	s.Up, s.UpPrimary = slices.Clone(m.Up), m.UpPrimary
+	s.Acting, s.ActingPrimary = slices.Clone(m.Acting), m.ActingPrimary
+	s.MappingEpoch = epoch
 }
 
 // finishSplit makes the info of one part agree with its log and missing set.
