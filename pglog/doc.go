@@ -49,7 +49,7 @@
 //     entries, and removed if it is of theirs, also where it was missing: see
 //     [DivergentFacts.Decide].
 //   - Trimming is bounded at each step, on all members, and duplicates are bounded in
-//     number as they are since Ceph 16.2.11; of those in a store or from a peer only
-//     the newest [MaxDups] are taken.
+//     number, as in later releases than 16.2.6; of those in a store or from a peer
+//     only the newest [MaxDups] are taken.
 //   - Encodings older than those Ceph 14 sends are refused.
 package pglog
