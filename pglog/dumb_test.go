@@ -9,11 +9,12 @@ import (
 	"strings"
 	"testing"
 
+	"sepiola/entity"
 	"sepiola/object"
 )
 
 var (
-	mergeCases = flag.Int("merge.cases", 15000, "how many random pairs of logs to merge")
+	mergeCases = flag.Int("merge.cases", 10000, "how many random pairs of logs to merge")
 	mergeSeed  = flag.Uint64("merge.seed", 1, "the first of their seeds")
 )
 
@@ -32,14 +33,15 @@ func TestMergeAgainstDumb(t *testing.T) {
 // whose history is base and then auth.
 type dumbCase struct {
 	*rand.Rand
-	base, div, auth  []Entry
-	cutOwn, cutAuth  int // how many entries of base were trimmed from each log
-	bound            Version
-	backfill         object.ID
-	deletes, canUndo bool
-	split            map[object.ID]bool // objects that went to a child
-	store            world
-	own              Copy
+	base, div, auth   []Entry
+	cutOwn, cutAuth   int // how many entries of base were trimmed from each log
+	dupsOwn, dupsAuth int // how many of those are remembered as duplicates
+	bound             Version
+	backfill          object.ID
+	deletes, canUndo  bool
+	split             map[object.ID]bool // objects that went to a child
+	store             world
+	own               Copy
 }
 
 // outcome is what a merge comes to: the log, what is missing, and the store after
@@ -54,7 +56,7 @@ type outcome struct {
 
 func mergeOnce(seed uint64) error {
 	c := newDumbCase(seed)
-	authLog := c.cut(c.auth, c.cutAuth)
+	authLog := c.cut(c.auth, c.cutAuth, c.dupsAuth)
 	own := describeCopy(c.own)
 	p, err := MergeLog(c.own, authLog, &Info{LastBackfill: object.Max})
 	got, want := c.realOutcome(p), c.dumbOutcome()
@@ -67,6 +69,47 @@ func mergeOnce(seed uint64) error {
 	}
 	if a, b := got.String(), want.String(); a != b {
 		return fmt.Errorf("%sand comes to\n%sbut it should to\n%s", story(), a, b)
+	}
+	if err := c.dumbRequests(p.Copy.Log); err != nil {
+		return fmt.Errorf("%sand then\n%s%w", story(), describeCopy(p.Copy), err)
+	}
+	if err := c.asPrimary(authLog, p.Copy.Missing); err != nil {
+		return fmt.Errorf("%s%w", story(), err)
+	}
+	return nil
+}
+
+// asPrimary checks that a primary that has the authoritative log works out of the
+// copy's what the copy itself does. Where entries can be undone the primary takes it
+// that they are, also where the copy finds a newer version and removes the object.
+func (c *dumbCase) asPrimary(authLog Log, want *Missing) error {
+	auth, err := Index(authLog)
+	if err != nil || c.canUndo {
+		return err
+	}
+	info, missing, err := ProcReplicaLog(auth, c.own.Log.Log(), &c.own.Info, c.own.Missing)
+	if err != nil {
+		return err
+	}
+	missing.AddEntries(auth.EntriesAfter(info.LastUpdate), info.LastBackfill)
+	if a, b := describeMissing(missing), describeMissing(want); a != b {
+		return fmt.Errorf("of which the primary thinks\n%sand the copy finds\n%s", a, b)
+	}
+	return nil
+}
+
+// dumbRequests checks which requests are known after a merge: those of the history
+// that either log had, as entry or as duplicate, and none of those that diverged.
+func (c *dumbCase) dumbRequests(l *IndexedLog) error {
+	known := min(c.cutOwn-c.dupsOwn, c.cutAuth-c.dupsAuth)
+	for i, n := range slices.Concat(c.base, c.auth, c.div) {
+		if !n.IndexesReqID() || c.split[n.Object] {
+			continue
+		}
+		r, ok := l.Lookup(n.ReqID)
+		if want := i >= known && i < len(c.base)+len(c.auth); ok != want || ok && r.Version != n.Version {
+			return fmt.Errorf("request %v of %v is known: %v, as of %v", n.ReqID, n.Version, ok, r.Version)
+		}
 	}
 	return nil
 }
@@ -82,6 +125,7 @@ func newDumbCase(seed uint64) *dumbCase {
 	c.div = c.history(divEpoch, next, c.IntN(8), copyWorld(now))
 	c.auth = c.history(3, next, c.IntN(8), copyWorld(now))
 	c.cutOwn, c.cutAuth = c.IntN(len(c.base)+1), c.IntN(len(c.base)+1)
+	c.dupsOwn, c.dupsAuth = c.IntN(c.cutOwn+1), c.IntN(c.cutAuth+1)
 	if c.IntN(4) == 0 {
 		c.backfill = objectNamed([]string{"a", "b", "c", "d"}[c.IntN(4)])
 	}
@@ -101,6 +145,9 @@ func (c *dumbCase) history(epoch uint32, first uint64, n int, now world) []Entry
 	var out []Entry
 	for v := first; v < first+uint64(n); v++ {
 		e := c.change(Version{epoch, v}, now)
+		if e.Op == OpModify || e.Op == OpDelete || e.Op == OpError {
+			e.ReqID = ReqID{Name: entity.Client(int64(epoch)), TID: v}
+		}
 		if c.canUndo && c.IntN(3) > 0 {
 			e.ModDesc = NewModDesc()
 		}
@@ -142,10 +189,13 @@ func (c *dumbCase) change(v Version, now world) Entry {
 	return NewEntry(ops[c.IntN(len(ops))], head, v, now[head])
 }
 
-// cut returns the log of base and what follows it, without the first entries and
-// those that went elsewhere.
-func (c *dumbCase) cut(after []Entry, first int) Log {
+// cut returns the log of base and what follows it, without the first entries, the last
+// of which are duplicates, and without those that went elsewhere.
+func (c *dumbCase) cut(after []Entry, first, dups int) Log {
 	l := cutLog(slices.Concat(c.base, after), first)
+	for _, n := range c.base[first-dups : first] {
+		l.Dups = append(l.Dups, DupOf(&n))
+	}
 	l.Entries = slices.DeleteFunc(l.Entries, func(n Entry) bool { return c.split[n.Object] })
 	return l
 }
@@ -153,7 +203,7 @@ func (c *dumbCase) cut(after []Entry, first int) Log {
 // live makes the copy what it is: of each object it has applied the changes up to
 // some point, and logged the others.
 func (c *dumbCase) live(all []Entry) {
-	l := c.cut(c.div, c.cutOwn)
+	l := c.cut(c.div, c.cutOwn, c.dupsOwn)
 	l.CanRollbackTo = c.bound
 	log, err := Index(l)
 	if err != nil {
@@ -206,7 +256,7 @@ func (c *dumbCase) realOutcome(p Plan) outcome {
 // dumbOutcome works out what a merge must come to.
 func (c *dumbCase) dumbOutcome() outcome {
 	out := outcome{missing: map[object.ID]MissingItem{}, store: world{}}
-	l := c.cut(c.auth, min(c.cutOwn, c.cutAuth))
+	l := c.cut(c.auth, min(c.cutOwn, c.cutAuth), 0)
 	out.head, out.tail = l.Head, l.Tail
 	for _, n := range l.Entries {
 		out.log = append(out.log, n.Version)
