@@ -304,11 +304,11 @@ func (p *PG) onObject(op *clientOp) {
 	}
 	p.adoptWatchers(o)
 	exclusive := op.use.WriteOrdered() && (op.use.Read && ops.ReadsData(op.Op) || ops.Copies(op.Op))
-	free := o.mayRead() && (op.firstInLine || len(o.waiters) == 0)
+	free := o.mayRead()
 	if op.use.WriteOrdered() {
-		free = o.mayWrite(exclusive, op.firstInLine)
+		free = o.mayWrite(exclusive)
 	}
-	if !free && !op.Op.Has(message.FlagSkipRWLocks) {
+	if !(free && o.inTurn(op)) && !op.Op.Has(message.FlagSkipRWLocks) {
 		o.waiters = append(o.waiters, op)
 		return
 	}
