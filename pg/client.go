@@ -147,10 +147,14 @@ func (p *PG) dropSession(s Session) {
 	gone := func(op *clientOp) bool { return op.From == s }
 	p.waitActive = slices.DeleteFunc(p.waitActive, gone)
 	p.ready = slices.DeleteFunc(p.ready, gone)
-	p.waitMap = slices.DeleteFunc(p.waitMap, func(ev Event) bool {
+	from := func(ev Event) bool {
 		c, ok := ev.(ClientOp)
 		return ok && c.From == s
-	})
+	}
+	p.waitMap = slices.DeleteFunc(p.waitMap, from)
+	if d, ok := p.state.(*deleting); ok {
+		d.next = slices.DeleteFunc(d.next, from)
+	}
 	if p.active != nil {
 		p.disconnectWatchers(s)
 		for _, w := range p.active.queue {
