@@ -44,6 +44,13 @@ func (p *PG) clientOp(e ClientOp) {
 	p.ready = append(p.ready, op)
 }
 
+// byArrival puts operations in the order in which they came. What waits may move from
+// one queue to another, and must not end up behind what its client sent later.
+func byArrival(list []*clientOp) []*clientOp {
+	slices.SortStableFunc(list, func(a, b *clientOp) int { return cmp.Compare(a.seq, b.seq) })
+	return list
+}
+
 // runReady goes through the operations whose turn has come until one changes the
 // store: what follows must see the change, which is made after the step.
 func (p *PG) runReady() {
@@ -108,7 +115,7 @@ func (p *PG) keepPending() {
 	}
 	// Watches begin anew with the interval.
 	pending = slices.DeleteFunc(pending, func(op *clientOp) bool { return op.expires != nil })
-	slices.SortFunc(pending, func(a, b *clientOp) int { return cmp.Compare(a.seq, b.seq) })
+	pending = byArrival(pending)
 	p.waitActive, p.ready = slices.CompactFunc(pending, func(a, b *clientOp) bool { return a == b }), nil
 	for _, op := range p.waitActive {
 		op.firstInLine = false

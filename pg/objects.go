@@ -141,7 +141,7 @@ func (p *PG) release(o *objectContext) {
 	}
 	o.exclusive = false
 	if len(o.waiters) > 0 {
-		p.ready = append(p.ready, o.waiters...)
+		p.ready = byArrival(append(p.ready, o.waiters...))
 		for _, w := range o.waiters {
 			w.firstInLine = true
 		}
