@@ -44,5 +44,7 @@
 //   - Two logs part where their entries do, not where their versions suggest: also
 //     a divergent entry of a later epoch than the authoritative ones, left by
 //     members that were given up as lost and came back, is told.
+//   - Merging lowers last_complete to before all that is missing then, and does not
+//     leave that to activation.
 //   - Encodings older than those Ceph 14 sends are refused.
 package pglog
