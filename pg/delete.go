@@ -33,13 +33,7 @@ func removeCopy(p *PG, from int32, _ *message.OSDPGRemove) {
 // primary again.
 func (p *PG) startDelete() {
 	p.dropOps()
-	for _, ev := range p.waitMap {
-		if op, ok := ev.(ClientOp); ok {
-			p.fx.add(Dropped{op.From, op.Op})
-		}
-	}
-	p.waitMap = nil
-	p.state = &deleting{}
+	p.state = &deleting{} // what waits for a map is for whoever comes next
 	p.note("removing this copy")
 	// A copy that is half gone must never be taken for a whole one.
 	p.own.Info.LastBackfill = object.Min
@@ -92,7 +86,7 @@ func (p *PG) deleteSome() {
 	})
 }
 
-// deleted ends the PG. What waits for a map is for whoever comes next, too.
+// deleted ends the PG and hands on what may be meant for the next.
 func (p *PG) deleted() {
 	p.removed = true
 	next := p.waitMap

@@ -249,7 +249,8 @@ func (f *injector) slow() {
 	f.until(w.uniform(2*time.Millisecond, 50*time.Millisecond), func() { n.disk.slow = 1 })
 }
 
-// eio makes an object of one copy unreadable.
+// eio makes an object of one copy unreadable, until the disk is seen to and the OSD
+// starts again: a PG does not look a second time for what it was told is not there.
 func (f *injector) eio() {
 	w, n := f.w, f.anyNode()
 	if n == nil || len(n.pgs) == 0 {
@@ -265,7 +266,13 @@ func (f *injector) eio() {
 	p := place{coll, list[w.rng.IntN(len(list))]}
 	w.trace("osd.%d cannot read %v", n.id, p.id)
 	n.disk.bad[p] = true
-	f.until(w.uniform(5*time.Millisecond, 60*time.Millisecond), func() { delete(n.disk.bad, p) })
+	life := n.life
+	f.until(w.uniform(5*time.Millisecond, 60*time.Millisecond), func() {
+		delete(n.disk.bad, p)
+		if n.alive && n.life == life {
+			f.crashOne(n)
+		}
+	})
 }
 
 // full fills a disk up. What its OSD drops is sent again when the pool is not full
