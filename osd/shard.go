@@ -41,6 +41,7 @@ type shard struct {
 type slot struct {
 	pg     *pg.PG
 	timers map[pg.TimerKind]*time.Timer
+	next   []pg.Event // for the copy that may follow one that was removed
 }
 
 // waitingMax bounds what is kept for one PG that is not here, and earlyMax what
@@ -270,6 +271,9 @@ func (s *shard) remove(sl *slot) {
 	delete(s.peers, id)
 	s.mu.Unlock()
 	s.d.cfg.Logger.Debug("pg removed", "pg", id.String())
+	for _, ev := range sl.next {
+		s.take(work{pgid: id, ev: ev})
+	}
 }
 
 // configure gives all PGs, those to come too, other options.

@@ -172,7 +172,7 @@ func (p *PG) blockedByRecovery(op *clientOp) bool {
 	if len(a.waitObject[o]) == 0 {
 		a.recovery.wanted = append(a.recovery.wanted, o)
 	}
-	a.waitObject[o] = append(a.waitObject[o], op)
+	a.waitObject[o] = byArrival(append(a.waitObject[o], op))
 	p.recover()
 	return true
 }
@@ -196,7 +196,7 @@ func (p *PG) wakeObject(o object.ID) {
 		return
 	}
 	delete(a.waitObject, o)
-	p.ready = append(p.ready, waiters...)
+	p.ready = byArrival(append(p.ready, waiters...))
 }
 
 // mayRecover reports whether the map's flags let recovery go on.

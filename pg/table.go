@@ -193,7 +193,10 @@ func init() {
 			evPull: on(servePull), evPush: on(pushed), evDelete: on(deleteObjects),
 			evScan: on(serveScan), evBackfill: on(backfillProgress), evBackfillRemove: on(backfillRemove),
 		}),
-		stDeleting: row(map[eventKind]rule{evTimer: in(deleteMore), evClientOp: misdirected}),
+		stDeleting: row(map[eventKind]rule{
+			evTimer: in(deleteMore), evClientOp: in(keepForNext), evQuery: in(keepForNext),
+			evLog: in(keepForNext), evNotify: in(keepForNext),
+		}),
 	}
 }
 

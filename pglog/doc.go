@@ -51,5 +51,7 @@
 //   - Trimming is bounded at each step, on all members, and duplicates are bounded in
 //     number, as in later releases than 16.2.6; of those in a store or from a peer
 //     only the newest [MaxDups] are taken.
+//   - Merging lowers last_complete to before all that is missing then, and does not
+//     leave that to activation.
 //   - Encodings older than those Ceph 14 sends are refused.
 package pglog

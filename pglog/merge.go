@@ -186,7 +186,11 @@ func (m *merger) rewind(newHead Version) error {
 	divergent := s.Log.Rewind(newHead)
 	s.Info.LastUpdate = newHead
 	m.Changed = true
-	return m.resolve(divergent, newHead, bound)
+	if err := m.resolve(divergent, newHead, bound); err != nil {
+		return err
+	}
+	s.boundLastComplete()
+	return nil
 }
 
 // extendHead appends the entries that the copy lacks, after dropping what diverges
@@ -212,6 +216,7 @@ func (m *merger) extendHead(other *IndexedLog, common Version, fresh []*Entry, o
 		return err
 	}
 	s.Info.LastUpdate = other.head
+	s.boundLastComplete()
 	s.Log.RollForwardTo(s.Log.head) // the new entries cannot be undone here
 	s.Info.LastUserVersion = oinfo.LastUserVersion
 	s.Info.PurgedSnaps = oinfo.PurgedSnaps

@@ -78,6 +78,16 @@ func (s *Copy) ResetLastComplete() {
 	s.Info.LastComplete = s.completeTo()
 }
 
+// boundLastComplete lowers last_complete to before everything missing. What diverged
+// may leave an object missing in a version that is as old as the head; a copy whose
+// last_complete stays there is taken for one that misses nothing, if another
+// interval comes before its activation. (Ceph leaves it there.)
+func (s *Copy) boundLastComplete() {
+	if s.Missing.Len() > 0 {
+		s.Info.LastComplete = MinOf(s.Info.LastComplete, s.completeTo())
+	}
+}
+
 // completeTo returns the version of the newest entry before everything missing;
 // zero if there is none.
 func (s *Copy) completeTo() Version {
