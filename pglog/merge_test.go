@@ -116,3 +116,54 @@ func TestMissingKeepsWhatIsClean(t *testing.T) {
 		t.Errorf("after a change of need %v is clean", got.Clean)
 	}
 }
+
+// benchLogs returns a copy with a log of n entries, and an authoritative log that has
+// another tenth in place of its last.
+func benchLogs(b *testing.B, n uint64) (Copy, Log) {
+	entry := func(epoch uint32, v uint64) Entry {
+		return NewEntry(OpModify, hashed(uint32(v%100)), Version{epoch, v}, Version{1, 0})
+	}
+	own, auth := Log{Tail: Version{1, 0}}, Log{Tail: Version{1, 0}}
+	for v := uint64(1); v <= n; v++ {
+		own.Entries = append(own.Entries, entry(1, v))
+		if v <= n-n/10 {
+			auth.Entries = append(auth.Entries, entry(1, v))
+		} else {
+			auth.Entries = append(auth.Entries, entry(2, v))
+		}
+	}
+	own.Head, auth.Head = Version{1, n}, Version{2, n}
+	log, err := Index(own)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range own.Entries { // each builds on the one before on its object
+		if i >= 100 {
+			own.Entries[i].PriorVersion = own.Entries[i-100].Version
+		}
+	}
+	return Copy{Log: log, Missing: NewMissing(), Info: NewInfo(object.PGID{Pool: 1}.Whole())}, auth
+}
+
+// BenchmarkMerge measures a merge of logs as long as they get, a tenth of which
+// diverges.
+func BenchmarkMerge(b *testing.B) {
+	c, auth := benchLogs(b, 10000)
+	info := NewInfo(c.Info.PGID)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := MergeLog(c, auth, &info); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSplit measures dividing such a log among 16 PGs.
+func BenchmarkSplit(b *testing.B) {
+	c, _ := benchLogs(b, 10000)
+	children := membersOf(c.Info.PGID.PGID, 1, 16)
+	b.ReportAllocs()
+	for b.Loop() {
+		Split(c, SplitMember{PGID: c.Info.PGID}, children, 16, 9)
+	}
+}
