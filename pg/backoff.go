@@ -14,6 +14,10 @@ type backoff struct {
 	to         Session
 	id         uint64
 	begin, end object.ID // end excluded; equal for one object
+	// acked: the client knows, and all that it sent before has come. Until then what
+	// comes is dropped even if over is set, or a later operation would be taken whose
+	// forerunner was dropped.
+	acked, over bool
 }
 
 func (b *backoff) covers(o object.ID) bool {
@@ -24,7 +28,7 @@ func (b *backoff) covers(o object.ID) bool {
 func (p *PG) backOff(op *clientOp, begin, end object.ID) {
 	if !p.isBackedOff(&op.ClientOp) {
 		p.backoffSeq++
-		b := backoff{op.From, p.backoffID(), begin, end}
+		b := backoff{to: op.From, id: p.backoffID(), begin: begin, end: end}
 		p.backoffs = append(p.backoffs, b)
 		p.sendBackoff(&b, message.BackoffBlock)
 	}
@@ -54,13 +58,33 @@ func (p *PG) isBackedOff(e *ClientOp) bool {
 
 // releaseBackoffs lets clients send what they keep, for all objects or for one.
 func (p *PG) releaseBackoffs(which func(*backoff) bool) {
+	for i := range p.backoffs {
+		b := &p.backoffs[i]
+		b.over = b.over || which(b)
+	}
+	p.endBackoffs(false)
+}
+
+// endBackoffs tells clients that backoffs are over, once they have heard of them; at
+// once where the copy goes away.
+func (p *PG) endBackoffs(atOnce bool) {
 	p.backoffs = slices.DeleteFunc(p.backoffs, func(b backoff) bool {
-		if which(&b) {
+		if b.over && b.acked || atOnce {
 			p.sendBackoff(&b, message.BackoffUnblock)
 			return true
 		}
 		return false
 	})
+}
+
+// backoffAck notes that a client keeps what is in a range from here on.
+func (p *PG) backoffAck(e BackoffAck) {
+	for i := range p.backoffs {
+		if b := &p.backoffs[i]; b.to == e.From && b.id == e.ID {
+			b.acked = true
+		}
+	}
+	p.endBackoffs(false)
 }
 
 func allBackoffs(*backoff) bool { return true }

@@ -47,7 +47,7 @@ type simSession struct {
 	c       *simClient
 	osd     int32
 	dead    bool
-	queue   []*message.OSDOp
+	queue   []message.Body
 	replies []message.Body
 	blocked []*message.OSDBackoff
 }
@@ -180,8 +180,16 @@ func (c *simClient) nextMap() {
 
 // deliver brings the next operation of a session to its OSD.
 func (s *simSession) deliver() {
-	m := s.queue[0]
 	o := s.c.w.osds[s.osd]
+	m, ok := s.queue[0].(*message.OSDOp)
+	if !ok {
+		b := s.queue[0].(*message.OSDBackoff)
+		s.queue = s.queue[1:]
+		if p := o.pgs[b.PGID.PGID]; p != nil {
+			o.step(p, pg.BackoffAck{From: s, ID: b.ID})
+		}
+		return
+	}
 	p := o.pgs[m.PGID.PGID]
 	cur := s.c.w.maps[o.epoch]
 	if p == nil && (m.Epoch > o.epoch || cur.PGToActingPrimary(m.PGID.PGID) == o.id) {
@@ -221,6 +229,7 @@ func (s *simSession) backoff(b *message.OSDBackoff) {
 	c.w.backoffs++
 	if b.Op == message.BackoffBlock {
 		s.blocked = append(s.blocked, b)
+		s.queue = append(s.queue, &message.OSDBackoff{PGID: b.PGID, Op: message.BackoffAckBlock, ID: b.ID})
 		return
 	}
 	s.blocked = slices.DeleteFunc(s.blocked, func(x *message.OSDBackoff) bool { return x.ID == b.ID })

@@ -121,6 +121,8 @@ func (p *PG) Step(now time.Time, ev Event, fx *Effects) {
 		p.peerMessage(e)
 	case Reserved:
 		p.dispatch(evReserved, e)
+	case BackoffAck:
+		p.backoffAck(e)
 	case Command:
 		p.command(e)
 	case Timer:

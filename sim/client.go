@@ -55,10 +55,11 @@ func (t *target) same(u *target) bool {
 
 // session is a connection to one incarnation of an OSD.
 type session struct {
-	c    *client
-	n    *node
-	inc  int
-	dead bool
+	c       *client
+	n       *node
+	inc     int
+	dead    bool
+	blocked []*message.OSDBackoff
 }
 
 // clientCall is an operation as it reaches an OSD.
@@ -125,6 +126,9 @@ func (c *client) send(o *clientOp) {
 		return
 	}
 	o.sess = s
+	if slices.ContainsFunc(s.blocked, func(b *message.OSDBackoff) bool { return covers(b, o.msg.Object) }) {
+		return // sent when the OSD says so
+	}
 	o.Sends++
 	msg := *o.msg
 	msg.PGID, msg.Epoch = o.at.pgid.Whole(), c.epoch
@@ -240,15 +244,45 @@ func (c *client) resendLost() {
 // reply sends an answer back. What else an OSD may tell a client panics until
 // somebody wires it.
 func (s *session) reply(b message.Body) {
-	if _, ok := b.(*message.OSDOpReply); !ok {
-		panic(fmt.Sprintf("sim: a message %T to a client is not wired in session.reply", b))
-	}
 	w, take := s.c.w, s.c.w.copies(b)
 	w.post(int(s.n.id), w.clientEnd(s.c.index), false, func() {
-		if !s.dead {
-			s.c.answered(take().(*message.OSDOpReply))
+		if s.dead {
+			return
+		}
+		switch m := take().(type) {
+		case *message.OSDOpReply:
+			s.c.answered(m)
+		case *message.OSDBackoff:
+			s.backoff(m)
+		default:
+			panic(fmt.Sprintf("sim: a message %T to a client is not wired in session.reply", b))
 		}
 	})
+}
+
+// backoff keeps what is in the range of a backoff, or sends it again at its end.
+func (s *session) backoff(b *message.OSDBackoff) {
+	s.c.w.trace("client.%d backoff op %d id %d from osd.%d", s.c.index, b.Op, b.ID, s.n.id)
+	if b.Op == message.BackoffBlock {
+		s.blocked = append(s.blocked, b)
+		w := s.c.w
+		w.post(w.clientEnd(s.c.index), int(s.n.id), false, func() {
+			if slot := s.n.pgs[b.PGID.PGID]; s.n.alive && s.n.incarnation == s.inc && !s.dead && slot != nil {
+				s.n.drive(slot, pg.BackoffAck{From: s, ID: b.ID})
+			}
+		})
+		return
+	}
+	s.blocked = slices.DeleteFunc(s.blocked, func(x *message.OSDBackoff) bool { return x.ID == b.ID })
+	for _, o := range s.c.inOrder() {
+		if o.sess == s && covers(b, o.msg.Object) {
+			s.c.send(o)
+		}
+	}
+}
+
+func covers(b *message.OSDBackoff, o object.ID) bool {
+	return b.Begin == o || b.Begin.Less(o) && o.Less(b.End)
 }
 
 // answered takes the answer to an operation.

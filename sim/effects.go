@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"sepiola/backfill"
 	"sepiola/message"
 	"sepiola/pg"
 )
@@ -14,10 +15,19 @@ func (n *node) drive(s *slot, ev pg.Event) {
 		return
 	}
 	pg.Drive(s.pg, n.wallTime(), ev, &n.fx, func(e pg.Effect) { n.effect(s, e) })
+	for len(n.spawned) > 0 {
+		p := n.spawned[0]
+		n.spawned = n.spawned[1:]
+		n.adopt(p, &pg.Effects{})
+		n.retry()
+	}
 }
 
 // wallTime is the OSD's own clock, which differs from everybody else's.
 func (n *node) wallTime() time.Time { return n.w.wallTime().Add(time.Duration(n.id) * 7 * time.Second) }
+
+// clockStart is when the OSD's clock began to count.
+func (n *node) clockStart() time.Time { return n.wallTime().Add(-n.w.now) }
 
 // effect carries out one effect of a PG. An effect that is not known here panics:
 // what a PG asks for and does not get would show as a mystery elsewhere.
@@ -36,6 +46,15 @@ func (n *node) effect(s *slot, e pg.Effect) {
 		n.submit(s, e)
 	case pg.StartTimer:
 		n.startTimer(s, e)
+	case pg.Reserve:
+		n.decide(e.Scope, n.reserve[e.Scope].Ask(backfill.Request{PG: s.pg.ID(), Priority: e.Priority, Gen: e.Gen}))
+	case pg.Release:
+		n.decide(e.Scope, n.reserve[e.Scope].Release(s.pg.ID()))
+	case pg.Spawn:
+		w.trace("osd.%d %v splits off %v", n.id, id, e.PG.ID())
+		n.spawned = append(n.spawned, e.PG)
+	case pg.CommandDone:
+		w.trace("osd.%d %v answers %d %s", n.id, id, e.Result, e.Text)
 	case pg.NeedUpThru:
 		if e.Epoch > n.asks.upThru {
 			n.asks.upThru = e.Epoch
@@ -63,6 +82,17 @@ func (n *node) effect(s *slot, e pg.Effect) {
 		w.trace("osd.%d %v %s", n.id, id, e.Text)
 	default:
 		panic(fmt.Sprintf("sim: effect %T is not wired in node.effect", e))
+	}
+}
+
+// decide tells PGs of slots given and taken away.
+func (n *node) decide(scope pg.Scope, list []backfill.Decision) {
+	for _, d := range list {
+		n.after(0, func() {
+			if s := n.pgs[d.PG.PGID]; s != nil {
+				n.drive(s, pg.Reserved{Scope: scope, Gen: d.Gen, Granted: d.Granted})
+			}
+		})
 	}
 }
 

@@ -305,3 +305,22 @@ func (m *monitor) setFull(full bool) {
 		}
 	})
 }
+
+// split multiplies the PGs, or lets the children go where they belong. As in a real
+// cluster none is split while others are still to be made.
+func (f *injector) split() {
+	w := f.w
+	if len(w.mon.creating) > 0 {
+		return
+	}
+	w.mon.change(func(cur *osdmap.Map, inc *osdmap.Incremental) {
+		p := inc.Pool(cur, poolID)
+		switch most := uint32(4 * w.opts.PGs); {
+		case p.PGPNum < p.PGNum && w.oneIn(2):
+			p.PGPNum = p.PGNum
+		case p.PGNum < most:
+			p.SetPGNum(min(p.PGNum+1+w.rng.Uint32N(uint32(w.opts.PGs)+1), most))
+		}
+		w.trace("%d PGs, placed as %d", p.PGNum, p.PGPNum)
+	})
+}

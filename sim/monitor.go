@@ -174,7 +174,16 @@ func (m *monitor) markDown(osd int32, inc int) {
 		return
 	}
 	m.w.trace("monitor marks osd.%d down", osd)
-	m.change(func(_ *osdmap.Map, p *osdmap.Incremental) { p.NewState[osd] ^= osdmap.OSDUp })
+	// Where nobody listens any more, the OSD is known to be dead.
+	dead := !m.w.nodes[osd].alive && m.w.oneIn(2)
+	m.change(func(cur *osdmap.Map, p *osdmap.Incremental) {
+		p.NewState[osd] ^= osdmap.OSDUp
+		if dead {
+			x := cur.OSDXInfo[osd]
+			x.DeadEpoch = p.Epoch
+			p.NewXInfo[osd] = x
+		}
+	})
 	m.downAt[osd] = m.w.now
 	if m.w.has(FaultOut) && !m.w.quiet {
 		m.planOut(osd, m.w.now)

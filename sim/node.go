@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"sepiola/backfill"
 	"sepiola/entity"
 	"sepiola/message"
 	"sepiola/object"
@@ -34,6 +35,8 @@ type node struct {
 	waiting     []*clientCall // for PGs that are not made yet, in order
 	peerEpoch   map[int32]uint32
 	asks        asks
+	spawned     []*pg.PG             // by the event under way
+	reserve     [2]backfill.Reserver // by pg.Scope
 }
 
 // slot is a PG with what is planned for it.
@@ -74,7 +77,7 @@ func (n *node) after(d time.Duration, do func()) {
 func (n *node) current() *osdmap.Map { return n.w.maps[n.epoch] }
 
 func (n *node) env() pg.Env {
-	return pg.Env{WhoAmI: n.id, Reader: n.disk, Config: n.w.conf, Failsafe: func() bool { return n.disk.full }}
+	return pg.Env{WhoAmI: n.id, Started: n.clockStart(), Reader: n.disk, Config: n.w.conf, Failsafe: func() bool { return n.disk.full }}
 }
 
 // start boots the OSD from its store.
@@ -89,7 +92,12 @@ func (n *node) start() {
 	n.disk.committing = false
 	n.pgs, n.peerEpoch = map[object.PGID]*slot{}, map[int32]uint32{}
 	n.commits, n.early, n.waiting = nil, nil, nil
+	n.spawned = nil
 	n.asks = asks{pgTemp: map[object.PGID][]int32{}}
+	n.reserve = [2]backfill.Reserver{}
+	for i := range n.reserve {
+		n.reserve[i].SetMax(1)
+	}
 	colls, err := n.disk.Collections()
 	w.must(err)
 	slices.SortFunc(colls, objectstore.Coll.Compare)
@@ -242,6 +250,11 @@ func (n *node) create(id object.SPGID, c pg.CreateInfo) {
 	n.w.must(err)
 	n.w.trace("osd.%d makes %v", n.id, id)
 	n.adopt(p, &fx)
+	n.retry()
+}
+
+// retry takes up what waited for PGs.
+func (n *node) retry() {
 	calls := n.waiting
 	n.waiting = nil
 	for _, c := range calls {
@@ -300,7 +313,7 @@ func (n *node) deliver(from int32, id object.SPGID, b message.Body) {
 	if reply != nil {
 		n.send([]int32{from}, reply)
 	}
-	if create != nil {
+	if create != nil && !pg.IsOver(id.PGID, func(e uint32) *osdmap.Map { return n.w.maps[e] }, create.Epoch, n.epoch) {
 		n.create(id, *create)
 		if s := n.pgs[id.PGID]; s != nil {
 			n.drive(s, pg.PeerMessage{From: from, Msg: b})

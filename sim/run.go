@@ -123,6 +123,13 @@ func (w *world) isSettled() bool {
 			return false
 		}
 	}
+	for _, n := range w.nodes {
+		for i := range n.reserve {
+			if len(n.reserve[i].Held())+len(n.reserve[i].Waiting()) > 0 {
+				return false // nobody holds a slot in the end
+			}
+		}
+	}
 	for _, c := range w.clients {
 		if len(c.pending)+len(c.echoes) > 0 {
 			return false
@@ -166,7 +173,7 @@ func (w *world) describe() string {
 
 // check lets the checkers look at the history and the stores.
 func (w *world) check() {
-	opt := check.Options{StaleReads: !HaveLeases && w.active&needLeases != 0, LooseReads: w.active&FaultFull != 0,
+	opt := check.Options{LooseReads: w.active&FaultFull != 0,
 		ReadErrors: w.active&FaultEIO != 0}
 	names, byObject := w.history.ByObject()
 	for _, name := range names {
