@@ -29,6 +29,17 @@ var adminCommands = map[string]func(*txn, *Admin) Reply{
 	"osd unpause":                      (*txn).osdSetFlag,
 	"osd set":                          (*txn).osdSetFlag,
 	"osd unset":                        (*txn).osdSetFlag,
+	"osd set-group":                    (*txn).osdGroup,
+	"osd unset-group":                  (*txn).osdGroup,
+	"osd add-noup":                     (*txn).osdGroup,
+	"osd add-nodown":                   (*txn).osdGroup,
+	"osd add-noin":                     (*txn).osdGroup,
+	"osd add-noout":                    (*txn).osdGroup,
+	"osd rm-noup":                      (*txn).osdGroup,
+	"osd rm-nodown":                    (*txn).osdGroup,
+	"osd rm-noin":                      (*txn).osdGroup,
+	"osd rm-noout":                     (*txn).osdGroup,
+	"pg repeer":                        (*txn).pgRepeer,
 	"osd set-full-ratio":               (*txn).osdSetRatio,
 	"osd set-backfillfull-ratio":       (*txn).osdSetRatio,
 	"osd set-nearfull-ratio":           (*txn).osdSetRatio,
@@ -174,8 +185,12 @@ func (t *txn) osdIn(a *Admin) Reply {
 
 func (t *txn) osdStop(a *Admin) Reply {
 	return t.osdList(a, false, func(osd int32) string {
-		if !t.Map().IsUp(osd) {
+		switch m := t.Map(); {
+		case m.OSDState[osd]&osdmap.OSDStop != 0:
 			return fmt.Sprintf("osd.%d is already stopped. ", osd)
+		case !m.IsUp(osd):
+			t.flipState(osd, osdmap.OSDStop, 0)
+			return fmt.Sprintf("stop down osd.%d. ", osd)
 		}
 		t.flipState(osd, osdmap.OSDStop, osdmap.OSDUp)
 		return fmt.Sprintf("stop osd.%d. ", osd)
