@@ -10,8 +10,6 @@ var osdAdminCommands = []entry{
 	{spec("osd stop type=CephString,name=ids,n=N", "stop the corresponding osd daemons and mark them as down", "osd", "rw", 0), nil},
 	{spec("osd rm name=ids,type=CephString,n=N", "remove osd(s) <id> [<id>...], or use <any|all> to remove all osds", "osd", "rw", flagDeprecated), nil},
 	{spec("osd lost name=id,type=CephOsdName name=yes_i_really_mean_it,type=CephBool,req=false", "mark osd as permanently lost. THIS DESTROYS DATA IF NO MORE REPLICAS EXIST, BE CAREFUL", "osd", "rw", 0), nil},
-	{spec("osd destroy name=id,type=CephOsdName name=force,type=CephBool,req=false name=yes_i_really_mean_it,type=CephBool,req=false", "mark osd as being destroyed; its id stays", "osd", "rw", 0), nil},
-	{spec("osd purge name=id,type=CephOsdName name=force,type=CephBool,req=false name=yes_i_really_mean_it,type=CephBool,req=false", "purge all osd data from the monitors, including the OSD id and CRUSH position", "osd", "rw", 0), nil},
 	{spec("osd destroy-actual name=id,type=CephOsdName name=yes_i_really_mean_it,type=CephBool,req=false", "mark osd as being destroyed; its id stays", "osd", "rw", flagHidden), nil},
 	{spec("osd purge-actual name=id,type=CephOsdName name=yes_i_really_mean_it,type=CephBool,req=false", "purge all osd data from the monitors", "osd", "rw", flagHidden), nil},
 	{spec("osd reweight name=id,type=CephOsdName type=CephFloat,name=weight,range=0.0|1.0", "reweight osd to 0.0 < <weight> < 1.0", "osd", "rw", 0), nil},

@@ -18,8 +18,6 @@ var adminCommands = map[string]func(*txn, *Admin) Reply{
 	"osd stop":                         (*txn).osdStop,
 	"osd rm":                           (*txn).osdRm,
 	"osd lost":                         (*txn).osdLost,
-	"osd destroy":                      (*txn).osdDestroy,
-	"osd purge":                        (*txn).osdPurge,
 	"osd destroy-actual":               (*txn).osdDestroy,
 	"osd purge-actual":                 (*txn).osdPurge,
 	"osd purge-new":                    (*txn).osdPurge,

@@ -384,7 +384,7 @@ func TestConflictsInABatch(t *testing.T) {
 		t.Errorf("%q, and the OSD is up: %v", got[1].Status, c.m.State.OSD.IsUp(0))
 	}
 	shrink := admin(command.Args{"prefix": "osd setmaxosd", "newmax": "0"})
-	got = c.run(admin(command.Args{"prefix": "osd purge", "id": "0", "yes_i_really_mean_it": true}), shrink)
+	got = c.run(admin(command.Args{"prefix": "osd purge-actual", "id": "0", "yes_i_really_mean_it": true}), shrink)
 	if got[0].Code != 0 || !got[1].Again {
 		t.Errorf("purge: %+v, setmaxosd: %+v; want the latter to come again", got[0], got[1])
 	}
