@@ -81,7 +81,7 @@ func (m *Monitor) cmdProgressJSON(*query) reply {
 	if err != nil {
 		panic(fmt.Sprintf("encode progress: %v", err)) // plain data throughout
 	}
-	return reply{out: p}
+	return reply{out: append(p, '\n')}
 }
 
 func (m *Monitor) cmdProgressClear(*query) reply {
