@@ -19,6 +19,7 @@ import (
 // pgCommands are what the manager does about PGs that are not as they should be.
 var pgCommands = []entry{
 	{spec("pg dump_stuck name=stuckops,type=CephChoices,strings=inactive|unclean|stale|undersized|degraded,n=N,req=false name=threshold,type=CephInt,req=false", "show information about stuck pgs", "pg", "r", flagMgr), (*Monitor).cmdPGDumpStuck},
+	{spec("pg why name=pgid,type=CephPgid,req=false", "say in plain words why PGs are not clean, and what to do", "pg", "r", flagMgr), (*Monitor).cmdPGWhy},
 	{spec("pg debug name=debugop,type=CephChoices,strings=unfound_objects_exist|degraded_pgs_exist", "show debug info about pgs", "pg", "r", flagMgr), (*Monitor).cmdPGDebug},
 	{spec("pg dump_json name=dumpcontents,type=CephChoices,strings=all|summary|sum|pools|osds|pgs,n=N,req=false", "show human-readable version of pg map in json only", "pg", "r", flagMgr), (*Monitor).cmdPGDumpJSON},
 	{spec("pg dump_pools_json", "show pg pools info in json only", "pg", "r", flagMgr), (*Monitor).cmdPGDumpJSON},

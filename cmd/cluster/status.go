@@ -64,13 +64,26 @@ func status(ctx context.Context, f *flags) error {
 		fmt.Println("the monitor does not answer:", stErr)
 	default:
 		fmt.Printf("%s; %d PGs: %s\n", st.Health.Status, st.PGMap.NumPGs, st.stateText())
+		printReasons(st.reasons)
 	}
 	return nil
 }
 
+// reasonsShown bounds the lines about PGs that are not clean.
+const reasonsShown = 10
+
+func printReasons(reasons []reason) {
+	for _, r := range reasons[:min(len(reasons), reasonsShown)] {
+		fmt.Println(r)
+	}
+	if n := len(reasons) - reasonsShown; n > 0 {
+		fmt.Printf("and %d more; \"ceph pg why\" has them all\n", n)
+	}
+}
+
 func printStatusJSON(rows []daemonStatus, st clusterStatus) error {
 	b, err := json.MarshalIndent(map[string]any{
-		"daemons": rows, "health": st.Health.Status, "num_pgs": st.PGMap.NumPGs, "pgs_by_state": st.states(),
+		"daemons": rows, "health": st.Health.Status, "num_pgs": st.PGMap.NumPGs, "pgs_by_state": st.states(), "reasons": st.reasons,
 	}, "", "    ")
 	if err != nil {
 		return err
@@ -87,7 +100,11 @@ func (c *cluster) ask(ctx context.Context) (clusterStatus, error) {
 		return clusterStatus{}, err
 	}
 	defer a.close()
-	return a.status(ctx)
+	st, err := a.status(ctx)
+	if err == nil {
+		st.reasons, err = a.reasons(ctx)
+	}
+	return st, err
 }
 
 // progress tells a terminal how far a start has come, and anything else nothing.
