@@ -101,6 +101,11 @@ func (p *PG) keepPending() {
 	pending := slices.Concat(p.waitActive, p.ready)
 	if p.active != nil {
 		pending = append(pending, p.active.pendingOps()...)
+		for _, w := range p.active.queue {
+			if w.dropped != nil {
+				w.dropped()
+			}
+		}
 	}
 	for _, o := range p.objects.byID {
 		pending = append(pending, o.waiters...)
@@ -154,7 +159,7 @@ func (p *PG) dropSession(s Session) {
 	if p.active != nil {
 		p.disconnectWatchers(s)
 		for _, w := range p.active.queue {
-			if gone(w.op) {
+			if w.op != nil && gone(w.op) {
 				w.op.From = nil
 			}
 			w.dups = slices.DeleteFunc(w.dups, func(d dupOp) bool { return gone(d.op) })
@@ -177,13 +182,17 @@ func (p *PG) doOp(op *clientOp) {
 	if op.expires != nil && !op.expires.expired {
 		return // it has come back meanwhile
 	}
-	if m.Epoch < p.own.Info.History.SamePrimarySince || p.mustResend(m) {
+	if m.Epoch < p.own.Info.History.SamePrimarySince || m.Epoch < p.own.Info.History.LastEpochSplit || p.mustResend(m) {
 		p.drop(op) // sent before this OSD led; the client sends it again
 		return
 	}
 	if !p.active.serving {
 		p.waitActive = append(p.waitActive, op) // below min_size
 		p.waiting++
+		return
+	}
+	if !p.mayAnswer() {
+		p.holdBack(op)
 		return
 	}
 	if !p.id.PGID.Contains(m.Object.Hash, p.pool.PGNum) {

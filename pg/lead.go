@@ -120,6 +120,7 @@ func (p *PG) peeringMap(e NewMap) bool {
 // was asked before must not be mistaken for new ones.
 func (p *PG) restartPeering() {
 	p.keepPending()
+	p.dropSlots()
 	p.lead, p.active = nil, nil
 	p.objects.clear()
 	p.dropPulls()

@@ -85,7 +85,7 @@ func MergeLog(s Copy, auth Log, oinfo *Info) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	if m.Copy.Log.mergeDups(auth.Dups) {
+	if m.Copy.Log.mergeDups(other.dups) {
 		m.Changed = true
 	}
 	return m.Plan, nil

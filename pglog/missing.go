@@ -287,19 +287,6 @@ func (m *Missing) Equal(o *Missing) bool {
 	})
 }
 
-// SplitInto moves the objects whose hash, in its low bits, equals the child's
-// seed to child.
-func (m *Missing) SplitInto(child *Missing, seed uint32, bits uint) {
-	child.IncludesDeletes = m.IncludesDeletes
-	mask := uint32(1)<<bits - 1
-	for o, i := range m.Sorted() {
-		if o.Hash&mask == seed {
-			child.Add(o, i.Need, i.Have, i.Delete)
-			m.Remove(o)
-		}
-	}
-}
-
 func (m *Missing) touch(o object.ID) {
 	if m.changed == nil {
 		m.changed = map[object.ID]struct{}{}
