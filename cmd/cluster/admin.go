@@ -144,8 +144,8 @@ func (st clusterStatus) why(c *cluster, notJoined []string, err error) string {
 		return strings.Join(stopped, ", ") + " stopped"
 	case st.OSDMap.NumOSDs == 0 && err != nil:
 		return "the monitor does not answer: " + err.Error()
-	case st.OSDMap.NumUpOSDs < len(c.OSDs):
-		return fmt.Sprintf("%d of %d OSDs are up", st.OSDMap.NumUpOSDs, len(c.OSDs))
+	case st.OSDMap.NumUpOSDs < c.osdCount():
+		return fmt.Sprintf("%d of %d OSDs are up", st.OSDMap.NumUpOSDs, c.osdCount())
 	case len(notJoined) > 0:
 		return strings.Join(notJoined, ", ") + " did not join"
 	}

@@ -122,18 +122,21 @@ func (p *progress) say(what string) {
 }
 
 // pgs shows how many PGs are active+clean.
-func (p *progress) pgs(st clusterStatus) {
-	if !p.tty || st.PGMap.NumPGs == 0 {
+func (p *progress) pgs(st clusterStatus) { p.show("PGs active+clean", st.cleanPGs(), st.PGMap.NumPGs) }
+
+// show draws a bar of so many PGs of all.
+func (p *progress) show(what string, n, of int) {
+	if !p.tty || of == 0 {
 		return
 	}
-	if p.bar == nil || p.bar.GetMax() != st.PGMap.NumPGs {
+	if p.bar == nil || p.bar.GetMax() != of {
 		fmt.Fprint(os.Stderr, "\r\x1b[K")
-		p.bar = progressbar.NewOptions(st.PGMap.NumPGs, progressbar.OptionSetWriter(os.Stderr),
-			progressbar.OptionSetDescription("PGs active+clean"), progressbar.OptionShowCount(),
+		p.bar = progressbar.NewOptions(of, progressbar.OptionSetWriter(os.Stderr),
+			progressbar.OptionSetDescription(what), progressbar.OptionShowCount(),
 			progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false))
 	}
 	// The bar only draws; that it cannot draw is no reason to fail.
-	_ = p.bar.Set(st.cleanPGs())
+	_ = p.bar.Set(n)
 }
 
 func (p *progress) done() {
