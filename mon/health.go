@@ -180,7 +180,8 @@ func orderedLocation(om *osdmap.Map, item int32) string {
 	return strings.Join(parts, ",")
 }
 
-// subtreeHealth reports buckets all of whose OSDs are down (OSD_HOST_DOWN).
+// subtreeHealth reports buckets all of whose OSDs are down, some of them being in
+// (OSD_HOST_DOWN).
 func (m *Monitor) subtreeHealth(checks map[string]check) {
 	om := m.machine.State.OSD
 	kinds := slices.Sorted(maps.Keys(om.Crush.TypeNames))
@@ -196,8 +197,8 @@ func (m *Monitor) subtreeHealth(checks map[string]check) {
 			if b == nil || int32(b.Type) != kind || strings.Contains(om.Crush.ItemName(b.ID), "~") {
 				continue
 			}
-			n, down := countDown(om, b.ID)
-			if n == 0 || down < n {
+			n := len(om.Crush.Leaves(b.ID))
+			if !subtreeDown(om, b.ID) {
 				continue
 			}
 			osds += n
@@ -219,18 +220,9 @@ func (m *Monitor) subtreeHealth(checks map[string]check) {
 	}
 }
 
-// countDown counts a bucket's OSDs that are in, and those of them that are down.
-func countDown(om *osdmap.Map, bucket int32) (in, down int) {
-	for _, osd := range om.Crush.Leaves(bucket) {
-		if !om.IsIn(osd) {
-			continue
-		}
-		in++
-		if !om.IsUp(osd) {
-			down++
-		}
-	}
-	return in, down
+func subtreeDown(om *osdmap.Map, bucket int32) bool {
+	leaves := om.Crush.Leaves(bucket)
+	return !slices.ContainsFunc(leaves, om.IsUp) && slices.ContainsFunc(leaves, om.IsIn)
 }
 
 func (m *Monitor) poolHealth(checks map[string]check) {

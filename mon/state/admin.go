@@ -257,12 +257,14 @@ func (t *txn) osdLost(a *Admin) Reply {
 }
 
 func (t *txn) osdDestroy(a *Admin) Reply {
-	osd, refuse := t.oneOSD(a)
-	if refuse != nil {
-		return *refuse
+	osd, err := parseOSD(a.Args.String("id"))
+	if err != nil {
+		return failed(syscall.EINVAL, "%v", err)
 	}
 	m := t.Map()
 	switch {
+	case !m.Exists(osd):
+		return done("osd.%d does not exist", osd)
 	case !a.Args.Bool("yes_i_really_mean_it"):
 		return failed(syscall.EPERM, "Are you SURE?  Did you verify with 'ceph osd safe-to-destroy'?  This will **PERMANENTLY DESTROY** data if this OSD still holds the only copy.  Pass --yes-i-really-mean-it if you really do.")
 	case m.IsUp(osd):
@@ -324,5 +326,7 @@ func (t *txn) osdPrimaryAffinity(a *Admin) Reply {
 	}
 	fixed := uint32(float64(osdmap.MaxPrimaryAffinity) * w)
 	t.change().NewPrimaryAffinity[osd] = fixed
-	return done("set osd.%d primary-affinity to %s (%d)", osd, trimFloat(w), fixed)
+	// The 8 and the 2 are what Ceph prints where it means to switch to hexadecimal
+	// figures and back.
+	return done("set osd.%d primary-affinity to %s (8%d2)", osd, trimFloat(w), fixed)
 }
