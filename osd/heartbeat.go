@@ -20,10 +20,6 @@ type heartbeats struct {
 	conns map[int32]*[sides]*msgr.Conn // nil ones are opened with the next ping
 	start time.Time
 	next  time.Time
-	// again are peers whose connection was lost and who are asked at once whether
-	// they are still there; wake tells the loop that there is something to look at.
-	again map[int32]bool
-	wake  chan struct{}
 }
 
 // pinger names what a connection of the heartbeat client is for.
@@ -34,7 +30,6 @@ type pinger struct {
 
 func (h *heartbeats) init(now time.Time) {
 	h.watch, h.conns, h.start = newWatch(), map[int32]*[sides]*msgr.Conn{}, now
-	h.again, h.wake = map[int32]bool{}, make(chan struct{}, 1)
 }
 
 // update chooses the peers anew.
@@ -103,8 +98,6 @@ func (d *Daemon) heartbeatLoop() {
 			return
 		case now := <-t.C:
 			d.hb.tick(d, now)
-		case <-d.hb.wake:
-			d.hb.urgent(d, time.Now())
 		}
 	}
 }
@@ -114,45 +107,15 @@ func (h *heartbeats) tick(d *Daemon, now time.Time) {
 	if !d.is(stateActive) {
 		return
 	}
+	o := d.cfg.Options
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !now.Before(h.next) {
-		h.next = now.Add(d.cfg.Options.Duration("osd_heartbeat_interval"))
+		h.next = now.Add(o.Duration("osd_heartbeat_interval"))
 		for _, osd := range slices.Sorted(maps.Keys(h.conns)) {
 			h.ping(d, osd, now)
 		}
 	}
-	h.report(d, now)
-}
-
-// urgent asks peers again whose connection was lost, and reports those that refuse
-// others: a process that was killed is known to be gone in no time.
-func (h *heartbeats) urgent(d *Daemon, now time.Time) {
-	if !d.is(stateActive) {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, osd := range slices.Sorted(maps.Keys(h.again)) {
-		delete(h.again, osd)
-		if h.conns[osd] != nil {
-			h.ping(d, osd, now)
-		}
-	}
-	h.report(d, now)
-}
-
-// hurry has the loop look at what is urgent.
-func (h *heartbeats) hurry() {
-	select {
-	case h.wake <- struct{}{}:
-	default:
-	}
-}
-
-// report tells the monitors of peers that have failed. mu is held.
-func (h *heartbeats) report(d *Daemon, now time.Time) {
-	o := d.cfg.Options
 	for _, f := range h.watch.failed(now, o.Duration("osd_heartbeat_grace"), o.Duration("osd_mon_report_interval")) {
 		if !f.again {
 			d.cfg.Logger.Info("peer does not answer heartbeats", "osd", f.osd, "refused", f.refused, "since", f.since)
@@ -217,20 +180,13 @@ func (h *heartbeats) answered(d *Daemon, c *msgr.Conn, stamp, now time.Time) {
 	}
 }
 
-// lost notes that a connection is gone. The next ping opens another: at once if the
-// peer had answered since it was last asked out of turn, so that one that closes
-// every connection is asked little more often than any.
+// lost notes that a connection is gone. The next ping opens another: a peer that
+// closes every one is asked no more often than any.
 func (h *heartbeats) lost(c *msgr.Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p, ok := h.mine(c)
-	if !ok {
-		return
-	}
-	h.conns[p.osd][p.side] = nil
-	if h.watch.mayAskAgain(p.osd) {
-		h.again[p.osd] = true
-		h.hurry()
+	if p, ok := h.mine(c); ok {
+		h.conns[p.osd][p.side] = nil
 	}
 }
 
@@ -243,7 +199,6 @@ func (h *heartbeats) refused(d *Daemon, c *msgr.Conn, now time.Time) {
 	defer h.mu.Unlock()
 	if p, ok := h.mine(c); ok {
 		h.watch.refusedAt(p.osd, now)
-		h.hurry()
 	}
 }
 

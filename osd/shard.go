@@ -95,9 +95,7 @@ func (s *shard) take(w work) {
 		}
 		return
 	}
-	if sl := s.pgs[w.pgid]; sl != nil && sl.pg.IsRemoving() && s.keepForNext(w) {
-		return
-	} else if sl != nil {
+	if sl := s.pgs[w.pgid]; sl != nil {
 		s.drive(sl, w.ev)
 	} else if s.absent(w) {
 		return // kept
@@ -105,17 +103,6 @@ func (s *shard) take(w work) {
 	if w.done != nil {
 		w.done()
 	}
-}
-
-// keepForNext keeps what a peer says to a PG whose copy here is being removed until
-// that is done: the PG may have been given back to this OSD, and its primary asks
-// once.
-func (s *shard) keepForNext(w work) bool {
-	if _, ok := w.ev.(pg.PeerMessage); !ok || len(s.waiting[w.pgid]) >= waitingMax {
-		return false
-	}
-	s.waiting[w.pgid] = append(s.waiting[w.pgid], w)
-	return true
 }
 
 // absent handles an event for a PG that is not here, and reports whether it was
@@ -283,7 +270,6 @@ func (s *shard) remove(sl *slot) {
 	delete(s.peers, id)
 	s.mu.Unlock()
 	s.d.cfg.Logger.Debug("pg removed", "pg", id.String())
-	s.replay(id)
 }
 
 // configure gives all PGs, those to come too, other options.

@@ -1,7 +1,6 @@
 package osd
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -245,42 +244,6 @@ func TestPeerMessages(t *testing.T) {
 	s.next(nil)
 	if done != 5 || len(s.early) != 1 {
 		t.Errorf("after the map: done %d, kept %d", done, len(s.early))
-	}
-}
-
-// A question about a PG whose copy is just being removed is answered when that is
-// done: its primary asks once, and would wait for ever.
-func TestQueryWhileRemoving(t *testing.T) {
-	s := newTestShard(t, testMap(t, 4))
-	var id object.SPGID
-	for seed := range s.m.Pools[1].PGNum {
-		pgid := object.PGID{Pool: 1, Seed: seed}
-		if up, _, _, _ := s.m.PGToUpActing(pgid); !slices.Contains(up, 0) {
-			id = pgid.Whole()
-		}
-	}
-	_, _, _, primary := s.m.PGToUpActing(id.PGID)
-	s.create(id, s.m, created(1))
-	s.take(work{pgid: id, ev: pg.PeerMessage{From: primary, Msg: &message.OSDPGRemove{Epoch: 1, PGs: []object.SPGID{id}}}})
-	if s.pgs[id] == nil || !s.pgs[id].pg.IsRemoving() {
-		t.Fatalf("the PG is not being removed: %v", s.pgs[id])
-	}
-	conn := s.d.nets.cluster.Connect(s.m.ClusterAddrsOf(primary), entity.TypeOSD)
-	before, _ := conn.Queued()
-	done := 0
-	s.take(work{pgid: id, done: func() { done++ }, ev: pg.PeerMessage{From: primary, Msg: query(id, 1)}})
-	if done != 0 {
-		t.Error("the question was passed over")
-	}
-	for s.pgs[id] != nil {
-		w, ok := s.queue.pop()
-		if !ok {
-			t.Fatal("the PG was not removed")
-		}
-		s.run1(w)
-	}
-	if after, _ := conn.Queued(); done != 1 || after != before+1 || len(s.waiting) != 0 {
-		t.Errorf("done %d, %d answers, waiting %v", done, after-before, s.waiting)
 	}
 }
 

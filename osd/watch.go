@@ -41,7 +41,6 @@ type watched struct {
 	first   time.Time
 	heard   [sides]time.Time
 	refused time.Time // nobody listens where it should; zero if somebody does
-	again   bool      // was asked out of turn and has not settled a whole round since
 }
 
 // pinged is a round of pings not answered yet.
@@ -151,7 +150,6 @@ func (w *watch) answered(osd int32, s side, stamp, now time.Time) (f failure, te
 		if p.owed[i].waiting == [sides]bool{} {
 			// Whoever answers the later ping has come through what lost the earlier.
 			p.owed = slices.Delete(p.owed, 0, i+1)
-			p.again = false
 		}
 		break
 	}
@@ -162,17 +160,6 @@ func (w *watch) answered(osd int32, s side, stamp, now time.Time) (f failure, te
 	delete(w.reported, osd)
 	f.alive = true
 	return f, true
-}
-
-// mayAskAgain allows to ask a peer out of turn whose connection was lost: once for
-// each round that it answered.
-func (w *watch) mayAskAgain(osd int32) bool {
-	p := w.peers[osd]
-	if p == nil || p.again {
-		return false
-	}
-	p.again = true
-	return true
 }
 
 // refusedAt notes that nobody listens at one of the peer's addresses any more.

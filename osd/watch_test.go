@@ -134,25 +134,6 @@ func TestWatchRefused(t *testing.T) {
 	play(t, []beat{{0, "ask", 0, ""}, {20, "check", 0, "failed"}, {20.5, "refused", 0, ""}, {21, "check", 0, "immediate"}})
 }
 
-// A peer whose connection is lost is asked again at once, but no more than once for
-// each round that it answers: one that closes every connection makes no storm.
-func TestWatchAskAgain(t *testing.T) {
-	w := newWatch()
-	w.set(map[int32]target{1: peerAt(7)})
-	if !w.mayAskAgain(1) || w.mayAskAgain(1) || w.mayAskAgain(9) {
-		t.Error("asked again not once")
-	}
-	w.asked(1, clock(3))
-	w.answered(1, sideBack, clock(3), clock(4))
-	if w.mayAskAgain(1) {
-		t.Error("half a round counts")
-	}
-	w.answered(1, sideFront, clock(3), clock(4))
-	if !w.mayAskAgain(1) {
-		t.Error("a peer that has answered is not asked again")
-	}
-}
-
 // A report tells how long the peer has not been heard of: on the network where that
 // is longer, or since it was first asked.
 func TestWatchSince(t *testing.T) {

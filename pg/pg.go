@@ -89,10 +89,6 @@ func (p *PG) IsPrimary() bool { return p.where.ActingPrimary == p.env.WhoAmI }
 // IsRemoved reports whether the copy is gone; see [Removed].
 func (p *PG) IsRemoved() bool { return p.removed }
 
-// IsRemoving reports whether the copy is being removed: it takes no part in
-// anything, and what peers send is for the copy that may be made after it.
-func (p *PG) IsRemoving() bool { return p.state.id() == stDeleting && !p.removed }
-
 // Info returns a copy of the PG's info.
 func (p *PG) Info() pglog.Info { return p.own.Info.Clone() }
 
