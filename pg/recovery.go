@@ -319,12 +319,24 @@ func (p *PG) missingAnywhere() bool {
 func (p *PG) enterRecovered() {
 	p.state = activeIn(stRecovered)
 	if !slices.Equal(p.where.Acting, p.where.Up) {
+		p.noteCaughtUp()
 		if _, c, ok := p.choose(); ok && !slices.Equal(c.Acting, p.where.Acting) {
 			p.wantActing(c.Acting)
 			return
 		}
 	}
 	p.enterClean()
+}
+
+// noteCaughtUp brings the peers' infos up to date with what they miss, which
+// decides who may lead: what they said when the interval began is long made good
+// (PeeringState::update_calc_stats does so too).
+func (p *PG) noteCaughtUp() {
+	for osd, info := range p.lead.infos {
+		if slices.Contains(p.active.others, osd) {
+			info.Stats.Stats.Sum.NumObjectsMissing = int64(p.lead.missing[osd].Len())
+		}
+	}
 }
 
 // enterClean records that nothing is missing. Only a PG with all its copies is
