@@ -173,6 +173,7 @@ var osdOptions = []Option{
 	{Name: "osd_pg_log_trim_max", Type: Uint, Default: "10000", Max: 1 << 24, Desc: "maximum number of log entries to trim at once"},
 	{Name: "osd_recovery_max_active", Type: Uint, Default: "0", Max: 1000, Desc: "objects recovered at once; 0 is 3 on rotating disks and 10 on others"},
 	{Name: "osd_recovery_max_chunk", Type: Size, Default: "8M", Min: 1, Max: 1 << 30, Desc: "most bytes of an object pushed at once"},
+	{Name: "osd_async_recovery_min_cost", Type: Uint, Default: "100", Max: 1 << 40, Desc: "objects that a member lacks from which on it is recovered outside of the acting set; 0 never"},
 	{Name: "osd_recovery_sleep", Type: Float, Default: "0", Max: 3600, Desc: "seconds between objects that a PG recovers or fills"},
 	{Name: "osd_backfill_retry_interval", Type: Float, Default: "30", Max: 86400, Desc: "seconds after which a full target of backfill is asked again"},
 	{Name: "osd_max_backfills", Type: Uint, Default: "1", Min: 1, Max: 1000, Desc: "backfills to and from an OSD at once"},

@@ -119,6 +119,7 @@ func (w *world) chooseTaste() {
 	w.conf.Ops.MaxWriteOpReply = 1 << 20 // outputs that are too long are replaced, and the history would not show them
 	w.conf.RecoveryMaxActive = pick(1, 3, 8)
 	w.conf.ReadLeaseInterval = time.Duration(pick(10, 40, 160)) * time.Millisecond
+	w.conf.AsyncRecoveryMinCost = uint64(pick(0, 1, 5))
 	w.conf.BackfillRetry = 5 * time.Millisecond
 	if r.IntN(4) == 0 {
 		w.conf.RecoverySleep = time.Duration(pick(100, 1000)) * time.Microsecond
