@@ -45,6 +45,7 @@ type Server struct {
 
 type entry struct {
 	spec command.Spec
+	more []command.Spec // other forms of the same prefix
 	fn   Handler
 }
 
@@ -77,7 +78,18 @@ func (s *Server) Register(sig, help string, fn Handler) {
 	spec := command.Spec{Sig: sig, Help: help}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.handlers[spec.Prefix()] = entry{spec, fn}
+	s.handlers[spec.Prefix()] = entry{spec: spec, fn: fn}
+}
+
+// RegisterForm adds another form of a command that is registered already, for those
+// who ask how it may be given.
+func (s *Server) RegisterForm(sig string) {
+	spec := command.Spec{Sig: sig}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.handlers[spec.Prefix()]
+	e.more = append(e.more, spec)
+	s.handlers[spec.Prefix()] = e
 }
 
 // Specs returns the registered commands, sorted by prefix.
@@ -86,9 +98,9 @@ func (s *Server) Specs() []command.Spec {
 	defer s.mu.Unlock()
 	var out []command.Spec
 	for _, e := range s.handlers {
-		out = append(out, e.spec)
+		out = append(append(out, e.spec), e.more...)
 	}
-	slices.SortFunc(out, func(a, b command.Spec) int { return strings.Compare(a.Prefix(), b.Prefix()) })
+	slices.SortStableFunc(out, func(a, b command.Spec) int { return strings.Compare(a.Prefix(), b.Prefix()) })
 	return out
 }
 
@@ -112,7 +124,7 @@ func (s *Server) Call(args command.Args) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w %q; \"help\" lists those there are", ErrUnknown, args.Prefix())
 	}
-	if err := e.spec.Check(args); err != nil {
+	if err := e.check(args); err != nil {
 		return nil, err
 	}
 	out, err := e.fn(args)
@@ -120,6 +132,18 @@ func (s *Server) Call(args command.Args) ([]byte, error) {
 		return nil, err
 	}
 	return render(out, args.Format())
+}
+
+// check reports how a command departs from all of its forms.
+func (e entry) check(args command.Args) error {
+	err := e.spec.Check(args)
+	for _, form := range e.more {
+		if err == nil {
+			return nil
+		}
+		err = form.Check(args)
+	}
+	return err
 }
 
 func render(out any, format string) ([]byte, error) {

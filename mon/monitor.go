@@ -49,6 +49,8 @@ type Monitor struct {
 	daemons  map[entity.Name]*daemonReport
 	config   map[string]string // our own options, as last taken from the state
 	shutdown bool
+	// adjusting counts the steps of pools that are not agreed on yet.
+	adjusting int
 
 	stop chan struct{}
 	wg   sync.WaitGroup

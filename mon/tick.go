@@ -13,7 +13,7 @@ func (m *Monitor) tickLoop() {
 	defer m.wg.Done()
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	var last time.Time
+	var last, lastMgr time.Time
 	for {
 		select {
 		case <-m.stop:
@@ -23,6 +23,10 @@ func (m *Monitor) tickLoop() {
 		m.mu.Lock()
 		if m.leading && m.machine.State.OSD != nil {
 			m.checkFailures()
+			if now := m.now(); now.Sub(lastMgr) >= time.Duration(m.opts.Int("mgr_tick_period"))*time.Second {
+				lastMgr = now
+				m.mgrTick()
+			}
 			if now := m.now(); now.Sub(last) >= time.Duration(m.opts.Int("mon_tick_interval"))*time.Second {
 				last = now
 				m.tick(now)

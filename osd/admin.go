@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"sepiola/adminsocket"
@@ -18,6 +19,7 @@ import (
 // registerCommands adds the OSD's commands to its admin socket; "ceph tell" reaches
 // the same ones.
 func (d *Daemon) registerCommands() {
+	d.registerPGCommands()
 	a := d.cfg.Admin
 	a.Register("status", "high-level status of OSD", func(command.Args) (any, error) { return d.status(), nil })
 	a.Register("dump_ops_in_flight", "show the ops currently in flight", func(command.Args) (any, error) { return d.dumpOps(), nil })
@@ -109,24 +111,39 @@ func (d *Daemon) tell(c *msgr.Conn, m *message.CommandMsg) {
 	// must not wait for that.
 	go func() {
 		defer func() { <-d.tells }()
-		out, err := d.runTell(m)
-		reply := &message.CommandReply{TID: m.TID, Output: wire.BufOf(out)}
+		out, said, err := d.runTell(m)
+		reply := &message.CommandReply{TID: m.TID, RS: said, Output: wire.BufOf(out)}
 		if err != nil {
-			reply.R, reply.RS = -int32(errnoOf(err)), err.Error()
+			reply.R, reply.RS = -int32(errnoOf(err)), sentence(err)
 		}
 		d.send(c, reply)
 	}()
 }
 
-func (d *Daemon) runTell(m *message.CommandMsg) ([]byte, error) {
+// runTell carries out a command, and returns its output and what it says of it.
+func (d *Daemon) runTell(m *message.CommandMsg) (out []byte, said string, err error) {
 	args, err := command.Parse(m.Cmd)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", unix.EINVAL, err)
+		return nil, "", fmt.Errorf("%w: %w", unix.EINVAL, err)
 	}
 	if m.FSID != d.fsid() {
-		return nil, fmt.Errorf("%w: command for cluster %v", unix.EPERM, m.FSID)
+		return nil, "", fmt.Errorf("%w: command for cluster %v", unix.EPERM, m.FSID)
 	}
-	return d.cfg.Admin.Call(args)
+	if isPGCommand(args) {
+		done, err := d.pgCommand(args)
+		return done.Out, done.Text, err
+	}
+	out, err = d.cfg.Admin.Call(args)
+	return out, "", err
+}
+
+// sentence is an error without the name of its errno, which the client adds.
+func sentence(err error) string {
+	var e unix.Errno
+	if errors.As(err, &e) {
+		return strings.TrimPrefix(err.Error(), e.Error()+": ")
+	}
+	return err.Error()
 }
 
 func errnoOf(err error) unix.Errno {

@@ -3,6 +3,7 @@ package osd
 import (
 	"net/netip"
 	"runtime"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -55,7 +56,7 @@ func shardCount(o *config.Config) int {
 // pgOptions are the options that pgConfig reads.
 var pgOptions = []string{
 	"osd_min_pg_log_entries", "osd_max_pg_log_entries", "osd_pg_log_dups_tracked", "osd_pg_log_trim_min",
-	"osd_pg_log_trim_max", "osd_recovery_max_chunk", "osd_recovery_max_active",
+	"osd_pg_log_trim_max", "osd_recovery_max_chunk", "osd_recovery_max_active", "osd_recovery_sleep", "osd_backfill_retry_interval", "osd_heartbeat_grace", "osd_read_lease_ratio",
 }
 
 // followOptions has the placement groups heed options that change while they run.
@@ -66,6 +67,7 @@ func (d *Daemon) followOptions() {
 			s.queue.push(classPeer, work{call: func(s *shard) { s.configure(c) }})
 		}
 	}, pgOptions...)
+	d.cfg.Options.Observe(func(string) { d.slots(int(d.cfg.Options.Int("osd_max_backfills"))) }, "osd_max_backfills")
 }
 
 // pgConfig are the options that placement groups heed.
@@ -77,8 +79,14 @@ func pgConfig(o *config.Config) *pg.Config {
 	c.PGLogTrimMin = int(o.Int("osd_pg_log_trim_min"))
 	c.PGLogTrimMax = int(o.Int("osd_pg_log_trim_max"))
 	c.RecoveryMaxChunk = uint64(o.Int("osd_recovery_max_chunk"))
-	if n := int(o.Int("osd_recovery_max_active")); n > 0 {
-		c.RecoveryMaxActive = n
+	active := int(o.Int("osd_recovery_max_active"))
+	if active == 0 {
+		active = 10
 	}
+	// The OSD's bound, shared by the PGs that may recover at once.
+	c.RecoveryMaxActive = max(active/int(o.Int("osd_max_backfills")), 1)
+	c.RecoverySleep = o.Duration("osd_recovery_sleep")
+	c.BackfillRetry = o.Duration("osd_backfill_retry_interval")
+	c.ReadLeaseInterval = time.Duration(float64(o.Duration("osd_heartbeat_grace")) * o.Float("osd_read_lease_ratio"))
 	return c
 }

@@ -53,6 +53,7 @@ type Daemon struct {
 	current atomic.Pointer[osdmap.Map]
 	// fullness is the fullLevel of the disk.
 	fullness atomic.Uint32
+	reserve  reservers
 	// upEpoch is the epoch at which this process was last marked up; bootEpoch the
 	// one at which it was first. 0 before.
 	upEpoch, bootEpoch atomic.Uint32
@@ -147,6 +148,7 @@ func (d *Daemon) begin() error {
 	for i := range shardCount(d.cfg.Options) {
 		d.shard = append(d.shard, newShard(d, i))
 	}
+	d.slots(int(d.cfg.Options.Int("osd_max_backfills")))
 	if err := d.loadPGs(); err != nil {
 		return err
 	}

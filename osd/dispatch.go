@@ -202,7 +202,12 @@ func (d *Daemon) peerMessage(c *msgr.Conn, m *msgr.Message, from int32, b messag
 	}
 	d.peerHas(from, b.MapEpoch())
 	m.Hold()
-	d.shardOf(b.PG()).queue.push(classPeer, work{pgid: b.PG(), ev: pg.PeerMessage{From: from, Msg: b}, conn: c, done: m.Release})
+	class := classPeer
+	switch b.(type) {
+	case *message.OSDPGLease, *message.OSDPGLeaseAck:
+		class = classCommit // never behind data
+	}
+	d.shardOf(b.PG()).queue.push(class, work{pgid: b.PG(), ev: pg.PeerMessage{From: from, Msg: b}, conn: c, done: m.Release})
 }
 
 // removePGs tells several PGs to go.

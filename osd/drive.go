@@ -25,6 +25,14 @@ func (s *shard) do(sl *slot, e pg.Effect) {
 		s.startTimer(sl, e)
 	case pg.FetchObject:
 		s.fetch(sl.pg.ID(), e)
+	case pg.CommandDone:
+		e.To.(chan pg.CommandDone) <- e
+	case pg.Spawn:
+		s.spawn(e.PG)
+	case pg.Reserve:
+		d.reserveFor(sl.pg.ID(), e)
+	case pg.Release:
+		d.release(sl.pg.ID(), e.Scope)
 	case pg.NeedUpThru:
 		d.asks.wantUpThru(d, e.Epoch)
 	case pg.WantPGTemp:
@@ -100,7 +108,11 @@ func (s *shard) startTimer(sl *slot, e pg.StartTimer) {
 		t.Stop()
 	}
 	id, ev := sl.pg.ID(), pg.Timer{Kind: e.Kind, Gen: e.Gen}
+	class := classBackground
+	if e.Kind == pg.TimerLease || e.Kind == pg.TimerPrior {
+		class = classCommit // whoever waits behind data would let promises run out
+	}
 	sl.timers[e.Kind] = time.AfterFunc(e.After, func() {
-		s.queue.push(classBackground, work{pgid: id, ev: ev})
+		s.queue.push(class, work{pgid: id, ev: ev})
 	})
 }

@@ -84,8 +84,13 @@ func (d *Daemon) publish(m *osdmap.Map, more bool) {
 	old := d.current.Load()
 	d.current.Store(m)
 	d.forgetPeers(old, m)
+	var sp *splitting
+	if multiplies(old, m) {
+		sp = &splitting{}
+		sp.left.Store(int32(len(d.shard)))
+	}
 	for _, s := range d.shard {
-		s.queue.push(classPeer, work{call: func(s *shard) { s.advance(m, more) }})
+		s.queue.push(classPeer, work{call: func(s *shard) { s.advance(m, more, sp) }})
 	}
 }
 

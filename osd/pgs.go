@@ -71,6 +71,10 @@ func (s *shard) createFor(id object.SPGID, epoch uint32, info pg.CreateInfo) {
 	if primary != s.d.cfg.WhoAmI {
 		return // the monitors will tell whoever leads it now
 	}
+	if s.pgs[id] == nil && s.mayComeYet(id) {
+		s.keepEarly(work{call: func(s *shard) { s.createFor(id, epoch, info) }})
+		return
+	}
 	if sl := s.pgs[id]; sl != nil {
 		if sl.pg.State().Has(pglog.StateActive) {
 			// It is here already, and the monitors do not know.

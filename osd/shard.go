@@ -23,10 +23,11 @@ type shard struct {
 	queue *queue
 	env   pg.Env
 
-	cur   *osdmap.Map // the map its PGs have got to
-	pgs   map[object.SPGID]*slot
-	fx    pg.Effects
-	early []work // what is of a later epoch
+	cur    *osdmap.Map // the map its PGs have got to
+	pgs    map[object.SPGID]*slot
+	fx     pg.Effects
+	early  []work // what is of a later epoch, or may be for a PG that is on its way
+	splits int    // maps with splits that not all shards have taken
 	// waiting holds what clients want of PGs that are ours and not made yet.
 	waiting map[object.SPGID][]work
 
@@ -54,7 +55,8 @@ const (
 
 func newShard(d *Daemon, index int) *shard {
 	return &shard{d: d, index: index, queue: newQueue(), cur: d.current.Load(),
-		env: pg.Env{WhoAmI: d.cfg.WhoAmI, Reader: d.cfg.Store, Config: pgConfig(d.cfg.Options), Failsafe: d.failsafe},
+		env: pg.Env{WhoAmI: d.cfg.WhoAmI, Started: d.hb.start, Reader: d.cfg.Store, Config: pgConfig(d.cfg.Options), Failsafe: d.failsafe,
+			BackfillFull: d.backfillFull, CanBackOff: canBackOff},
 		pgs: map[object.SPGID]*slot{}, waiting: map[object.SPGID][]work{}, peers: map[object.SPGID][]int32{}}
 }
 
@@ -107,6 +109,9 @@ func (s *shard) take(w work) {
 // absent handles an event for a PG that is not here, and reports whether it was
 // kept for later.
 func (s *shard) absent(w work) (kept bool) {
+	if _, ok := w.ev.(pg.PeerMessage); ok && s.mayComeYet(w.pgid) {
+		return s.keepEarly(w)
+	}
 	switch ev := w.ev.(type) {
 	case pg.ClientOp:
 		// Whoever is aimed at another OSD gets maps, not an answer.
@@ -154,7 +159,7 @@ func (s *shard) absentPeer(from int32, id object.SPGID, msg message.Body) {
 	if reply != nil {
 		s.sendOSD([]int32{from}, reply)
 	}
-	if info == nil {
+	if info == nil || pg.IsOver(id.PGID, s.d.maps.Get, info.Epoch, s.cur.Epoch) {
 		return
 	}
 	m := s.d.maps.Get(info.Epoch)
@@ -260,6 +265,8 @@ func (s *shard) remove(sl *slot) {
 		t.Stop()
 	}
 	delete(s.pgs, id)
+	s.d.release(id, pg.ScopeLocal)
+	s.d.release(id, pg.ScopeRemote)
 	s.mu.Lock()
 	delete(s.peers, id)
 	s.mu.Unlock()
@@ -299,19 +306,28 @@ func (s *shard) ids() []object.SPGID {
 }
 
 // advance sends all PGs on to the next map.
-func (s *shard) advance(m *osdmap.Map, more bool) {
+func (s *shard) advance(m *osdmap.Map, more bool, sp *splitting) {
 	s.cur = m
+	if sp != nil {
+		s.splits++
+	}
 	for _, id := range s.ids() {
 		s.drive(s.pgs[id], pg.NewMap{Map: m, More: more})
 	}
 	s.noteOldest()
+	sp.took(s.d)
+	s.runEarly()
+	for _, id := range slices.SortedFunc(maps.Keys(s.waiting), func(a, b object.SPGID) int { return a.PGID.Compare(b.PGID) }) {
+		s.replay(id) // what is still to wait is kept anew
+	}
+}
+
+// runEarly takes what came too early; what still does is kept anew.
+func (s *shard) runEarly() {
 	early := s.early
 	s.early = nil
 	for _, w := range early {
 		s.run1(w)
-	}
-	for _, id := range slices.SortedFunc(maps.Keys(s.waiting), func(a, b object.SPGID) int { return a.PGID.Compare(b.PGID) }) {
-		s.replay(id) // what is still to wait is kept anew
 	}
 }
 
@@ -345,9 +361,12 @@ func (s *shard) sessionReset(sess *session) {
 	}
 }
 
-// dropped gives back what an operation held that nobody here will answer.
+// dropped gives back what an operation held that nobody here will answer. The client
+// sends it again when it sees the map that has it do so; if all it has under way was
+// dropped, nobody else tells it of that map for ten seconds.
 func (s *shard) dropped(to pg.Session, op *message.OSDOp) {
 	if sess, ok := to.(*session); ok {
 		sess.dropped(op)
+		s.d.shareWithClient(sess, 0)
 	}
 }

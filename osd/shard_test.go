@@ -62,7 +62,7 @@ func (s *testShard) next(change func(*osdmap.Map)) {
 	}
 	s.m = s.publish(s.d, m)
 	s.d.current.Store(s.m)
-	s.advance(s.m, false)
+	s.advance(s.m, false, nil)
 }
 
 // client returns a session of a client.

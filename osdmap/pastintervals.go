@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sepiola/jsonfmt"
 	"sepiola/object"
 	"sepiola/wire"
 )
@@ -224,4 +225,35 @@ func DecodePastIntervals(d *wire.Decoder) PastIntervals {
 	}
 	d.End(outer)
 	return p
+}
+
+// DumpJSON writes the intervals into the open array (pi_compact_rep::dump).
+func (p PastIntervals) DumpJSON(w *jsonfmt.Writer) {
+	w.OpenObject("PastIntervals::compact_rep")
+	w.String("first", strconv.Itoa(int(p.First)))
+	w.String("last", strconv.Itoa(int(p.Last)))
+	w.OpenArray("all_participants")
+	for _, s := range p.Participants {
+		w.OpenObject("pg_shard")
+		w.Int("osd", int64(s.OSD))
+		if s.Shard != object.NoShard {
+			w.Int("shard", int64(s.Shard))
+		}
+		w.Close()
+	}
+	w.Close()
+	w.OpenArray("intervals")
+	for _, i := range p.Intervals {
+		w.OpenObject("compact_interval_t")
+		w.String("first", strconv.Itoa(int(i.First)))
+		w.String("last", strconv.Itoa(int(i.Last)))
+		var acting []string
+		for _, s := range i.Acting {
+			acting = append(acting, s.String())
+		}
+		w.String("acting", strings.Join(acting, ","))
+		w.Close()
+	}
+	w.Close()
+	w.Close()
 }

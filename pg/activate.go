@@ -66,14 +66,17 @@ func (p *PG) activate() {
 		others: slices.DeleteFunc(slices.Clone(p.lead.choice.Members), func(o int32) bool { return o == p.env.WhoAmI }),
 	}
 	p.active = a
+	a.fill.begin, a.fill.end = object.Min, object.Min
 	a.recovery.init()
-	p.state = activating{}
+	lease := p.newLease()
+	p.state = activeIn(stActivating)
 	p.own.ResetLastComplete()
 	p.own.Log.RollForwardTo(p.own.Log.Head())
 	for _, osd := range a.others {
-		p.activatePeer(osd)
+		p.activatePeer(osd, lease)
 	}
 	p.findSources()
+	p.scheduleLease()
 	tx := p.newTx()
 	p.saveInfo(tx, true)
 	p.submit(tx, func() {
@@ -87,15 +90,15 @@ func (p *PG) activate() {
 
 // activatePeer sends a member what it lacks of the log and works out what it then
 // misses.
-func (p *PG) activatePeer(osd int32) {
+func (p *PG) activatePeer(osd int32, lease *pglog.Lease) {
 	peer, missing := p.lead.infos[osd], p.lead.missing[osd]
 	isNew := peer.DNE()
 	log := &message.OSDPGLog{Epoch: p.osdmap.Epoch, QueryEpoch: p.resetEpoch, Info: p.own.Info.Clone(),
-		To: p.id.Shard, From: p.id.Shard}
+		To: p.id.Shard, From: p.id.Shard, Lease: lease}
 	dups := uint64(p.conf.PGLogDupsTracked)
 	switch {
 	case peer.LastUpdate == p.own.Info.LastUpdate && !peer.IsEmpty():
-		p.send(osd, &message.OSDPGInfo2{PGHeader: p.headerNow(), Info: p.own.Info.Clone()})
+		p.send(osd, &message.OSDPGInfo2{PGHeader: p.headerNow(), Info: p.own.Info.Clone(), Lease: lease})
 		log = nil
 	case peer.LastUpdate == p.own.Info.LastUpdate:
 		log.Log = pglog.Log{Head: p.own.Log.Head(), Tail: p.own.Log.Head()}

@@ -16,6 +16,9 @@ type active struct {
 	activated map[int32]bool
 	// serving says that all members are activated and there are enough of them.
 	serving bool
+	// waiting: members of earlier intervals may still answer. laggy: this primary may
+	// not, for want of confirmations.
+	waiting, laggy bool
 
 	queue            []*inflight // in order of versions
 	lastUpdateOnDisk pglog.Version
@@ -27,8 +30,10 @@ type active struct {
 	// waitObject are operations that wait for an object's recovery.
 	waitObject map[object.ID][]*clientOp
 	recovery   recovery
+	reserved   reservation
 	watches    watches
-	fill       backfill
+	fill       filling
+	recount    recount
 	cleaned    bool // marked clean in this interval
 }
 
@@ -58,7 +63,9 @@ func (a *active) inFlight(v pglog.Version) *inflight {
 func (a *active) pendingOps() []*clientOp {
 	var out []*clientOp
 	for _, w := range a.queue {
-		out = append(out, w.op)
+		if w.op != nil {
+			out = append(out, w.op)
+		}
 		for _, d := range w.dups {
 			out = append(out, d.op)
 		}
@@ -100,23 +107,15 @@ func (p *PG) noteSent(osd int32, e *pglog.Entry) {
 	}
 }
 
-// Bodies of the active states: what differs among them is what recovery does.
-type (
-	activating  struct{}
-	recovering  struct{}
-	backfilling struct{}
-	recovered   struct{}
-	clean       struct{}
-)
+// activeIn is the body of all states of an active primary: what differs among them
+// is what recovery does.
+type activeIn stateID
 
-func (activating) id() stateID  { return stActivating }
-func (recovering) id() stateID  { return stRecovering }
-func (backfilling) id() stateID { return stBackfilling }
-func (recovered) id() stateID   { return stRecovered }
-func (clean) id() stateID       { return stClean }
+func (s activeIn) id() stateID { return stateID(s) }
 
 // activeInfo is a member's word that it stored the activation.
-func activeInfo(p *PG, from int32, _ *message.OSDPGInfo2) {
+func activeInfo(p *PG, from int32, m *message.OSDPGInfo2) {
+	p.takeLeaseAck(from, m.LeaseAck)
 	if slices.Contains(p.active.others, from) {
 		p.memberActivated(from)
 	}
@@ -141,6 +140,8 @@ func (p *PG) allActivated() {
 	first := p.bits.Has(pglog.StateCreating)
 	h.LastEpochStarted, h.LastIntervalStarted = p.own.Info.LastEpochStarted, h.SameIntervalSince
 	a.serving = p.writeable()
+	p.measureLease()
+	p.awaitPrior()
 	p.bits &^= pglog.StateCreating
 	tx := p.newTx()
 	p.saveInfo(tx, false)
@@ -150,9 +151,11 @@ func (p *PG) allActivated() {
 		p.fx.add(PGCreated{})
 	}
 	p.fx.add(StatsChanged{})
-	p.state = recovering{}
+	p.state = activeIn(stRecovered)
 	if a.serving {
 		p.wakeOps()
+	} else {
+		p.backOffAll()
 	}
 	p.recover()
 }
@@ -186,6 +189,7 @@ func activeMap(p *PG, ev Event) {
 			delete(p.lead.missing, osd)
 		}
 	}
+	p.checkPrior()
 	p.dropBlocklistedWatchers()
 	p.recover()
 }

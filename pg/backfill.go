@@ -9,7 +9,7 @@ import (
 	"sepiola/pglog"
 )
 
-// backfill brings members up to date whose logs do not reach, range by range in
+// filling brings members up to date whose logs do not reach, range by range in
 // the order of object ids:
 //
 //	done            | this range      | not looked at yet
@@ -17,7 +17,7 @@ import (
 //	writes go whole | writes wait     | writes send their log entry only
 //
 // The range moves on when the members have stored all of it.
-type backfill struct {
+type filling struct {
 	targets []int32 // of this range
 	// begin and end bound the range, begin excluded.
 	begin, end object.ID
@@ -74,10 +74,19 @@ func (p *PG) mayBackfill() bool {
 // from where they are.
 func (p *PG) isDegradedPG() bool { return len(members(p.where.Acting)) < int(p.pool.Size) }
 
+// fill goes on with the range under way, or begins one.
+func (p *PG) fill() {
+	if p.active.fill.busy {
+		p.fillMore()
+	} else {
+		p.backfillMore()
+	}
+}
+
 // backfillMore chooses the next range, unless one is under way.
 func (p *PG) backfillMore() {
 	f := &p.active.fill
-	if f.busy || !p.mayBackfill() {
+	if f.busy {
 		return
 	}
 	all := p.backfillTargets()
@@ -104,7 +113,7 @@ func (p *PG) backfillMore() {
 	if bound.Less(end) {
 		end = bound
 	}
-	*f = backfill{targets: targets, begin: begin, end: end, busy: true, drain: p.own.Info.LastUpdate,
+	*f = filling{targets: targets, begin: begin, end: end, busy: true, drain: p.own.Info.LastUpdate,
 		theirs: map[int32][]message.ObjectVersion{}, scanning: map[int32]bool{}}
 	for _, osd := range targets {
 		f.scanning[osd] = true
@@ -237,10 +246,11 @@ func backfillRemove(p *PG, _ int32, m *message.OSDPGBackfillRemove) {
 // range when all are stored.
 func (p *PG) fillMore() {
 	f, r := &p.active.fill, &p.active.recovery
-	for len(f.todo) > 0 && f.pushing < p.conf.RecoveryMaxActive {
+	for len(f.todo) > 0 && f.pushing < p.conf.RecoveryMaxActive && p.holds(backfillWork) && !r.timer {
 		step := f.todo[0]
 		f.todo = f.todo[1:]
 		f.pushing++
+		p.pause()
 		p.push(step.object, &pushOut{to: step.to, done: func() {
 			f.pushing--
 			p.fillMore()

@@ -36,6 +36,10 @@ func (p *PG) clientOp(e ClientOp) {
 		p.fx.add(NeedMap{e.Op.Epoch})
 		return
 	}
+	if p.isBackedOff(&e) {
+		p.fx.add(Dropped{e.From, e.Op})
+		return
+	}
 	p.stats.arrivals++
 	op := &clientOp{ClientOp: e, seq: p.stats.arrivals, reqid: e.Op.ReqID}
 	if op.reqid.Name.Num == 0 && op.reqid.TID == 0 {
@@ -108,6 +112,11 @@ func (p *PG) keepPending() {
 	pending := slices.Concat(p.waitActive, p.ready)
 	if p.active != nil {
 		pending = append(pending, p.active.pendingOps()...)
+		for _, w := range p.active.queue {
+			if w.dropped != nil {
+				w.dropped()
+			}
+		}
 	}
 	for _, o := range p.objects.byID {
 		pending = append(pending, o.waiters...)
@@ -144,6 +153,7 @@ func (p *PG) dropOps() {
 // wakeOps tries what waited for the PG to be active, before what came later and
 // has not been tried yet.
 func (p *PG) wakeOps() {
+	p.releaseBackoffs(allBackoffs)
 	p.ready = append(p.waitActive, p.ready...)
 	p.waitActive = nil
 	p.countWaiting()
@@ -152,6 +162,7 @@ func (p *PG) wakeOps() {
 // dropSession forgets the operations of a client that is gone.
 func (p *PG) dropSession(s Session) {
 	gone := func(op *clientOp) bool { return op.From == s }
+	p.backoffs = slices.DeleteFunc(p.backoffs, func(b backoff) bool { return b.to == s })
 	p.waitActive = slices.DeleteFunc(p.waitActive, gone)
 	p.ready = slices.DeleteFunc(p.ready, gone)
 	from := func(ev Event) bool {
@@ -165,7 +176,7 @@ func (p *PG) dropSession(s Session) {
 	if p.active != nil {
 		p.disconnectWatchers(s)
 		for _, w := range p.active.queue {
-			if gone(w.op) {
+			if w.op != nil && gone(w.op) {
 				w.op.From = nil
 			}
 			w.dups = slices.DeleteFunc(w.dups, func(d dupOp) bool { return gone(d.op) })
@@ -188,13 +199,16 @@ func (p *PG) doOp(op *clientOp) {
 	if op.expires != nil && !op.expires.expired {
 		return // it has come back meanwhile
 	}
-	if m.Epoch < p.own.Info.History.SamePrimarySince || p.mustResend(m) {
+	if m.Epoch < p.own.Info.History.SamePrimarySince || m.Epoch < p.own.Info.History.LastEpochSplit || p.mustResend(m) {
 		p.drop(op) // sent before this OSD led; the client sends it again
 		return
 	}
 	if !p.active.serving {
-		p.waitActive = append(p.waitActive, op) // below min_size
-		p.waiting++
+		p.waitLong(op) // below min_size
+		return
+	}
+	if !p.mayAnswer() {
+		p.holdBack(op)
 		return
 	}
 	if !p.id.PGID.Contains(m.Object.Hash, p.pool.PGNum) {

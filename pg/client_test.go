@@ -2,6 +2,7 @@ package pg_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sepiola/entity"
@@ -47,10 +48,11 @@ type simSession struct {
 	osd     int32
 	dead    bool
 	queue   []*message.OSDOp
-	replies []*message.OSDOpReply
+	replies []message.Body
+	blocked []*message.OSDBackoff
 }
 
-func (s *simSession) reply(m *message.OSDOpReply) {
+func (s *simSession) reply(m message.Body) {
 	if !s.dead {
 		s.replies = append(s.replies, m)
 	}
@@ -153,6 +155,9 @@ func (c *simClient) send(op *simOp) {
 		s = &simSession{c: c, osd: primary}
 		c.sessions[primary] = s
 	}
+	if slices.ContainsFunc(s.blocked, func(b *message.OSDBackoff) bool { return covers(b, op.msg.Object) }) {
+		return
+	}
 	msg := *op.msg
 	msg.PGID, msg.Epoch = id.Whole(), c.epoch
 	c.w.logf("client.%d sends %d %s on %s to osd.%d e%d", c.id, msg.TID, op.word, op.name, primary, c.epoch)
@@ -192,9 +197,14 @@ func (s *simSession) deliver() {
 
 // take brings the next reply of a session to the client.
 func (s *simSession) take() {
-	m := s.replies[0]
+	body := s.replies[0]
 	s.replies = s.replies[1:]
 	c := s.c
+	if b, ok := body.(*message.OSDBackoff); ok {
+		s.backoff(b)
+		return
+	}
+	m := body.(*message.OSDOpReply)
 	for i, op := range c.pending {
 		if op.msg.TID != m.TID {
 			continue
@@ -203,6 +213,26 @@ func (s *simSession) take() {
 		c.finish(op, m)
 		return
 	}
+}
+
+// backoff keeps what is in the range, or sends it again.
+func (s *simSession) backoff(b *message.OSDBackoff) {
+	c := s.c
+	c.w.backoffs++
+	if b.Op == message.BackoffBlock {
+		s.blocked = append(s.blocked, b)
+		return
+	}
+	s.blocked = slices.DeleteFunc(s.blocked, func(x *message.OSDBackoff) bool { return x.ID == b.ID })
+	for _, op := range slices.Clone(c.pending) {
+		if covers(b, op.msg.Object) {
+			c.send(op)
+		}
+	}
+}
+
+func covers(b *message.OSDBackoff, o object.ID) bool {
+	return b.Begin == o || b.Begin.Less(o) && o.Less(b.End)
 }
 
 func (c *simClient) finish(op *simOp, m *message.OSDOpReply) {

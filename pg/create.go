@@ -39,3 +39,27 @@ func answerWithout(m *osdmap.Map, q *message.OSDPGQuery2) message.Body {
 		Notify: pglog.Notify{QueryEpoch: q.Query.EpochSent, EpochSent: m.Epoch, Info: info,
 			To: q.Query.From, From: q.Query.To}}
 }
+
+// IsOver reports whether the interval in which a message was sent is over by the
+// map of epoch to: a copy made for it would be of no use, and might claim objects
+// that have gone to the children of a PG since. So is one whose maps are not at hand.
+// The sender, or its successor, speaks again in the new interval.
+func IsOver(id object.PGID, maps MapSource, from, to uint32) bool {
+	old := maps(from)
+	if old == nil || old.Pools[id.Pool] == nil {
+		return true
+	}
+	was := old.MappingOf(id)
+	for e := from + 1; e <= to; e++ {
+		m := maps(e)
+		if m == nil || m.Pools[id.Pool] == nil {
+			return true
+		}
+		is := m.MappingOf(id)
+		if osdmap.IsNewInterval(id, old, was, m, is) {
+			return true
+		}
+		old, was = m, is
+	}
+	return false
+}

@@ -43,13 +43,14 @@
 //   - What a PG answers for, it answers in one interval: everything in flight is
 //     dropped when the up or acting set changes.
 //   - The log on disk describes the objects on disk after every transaction.
+//   - A primary answers only while its replicas have confirmed it, and not before
+//     its predecessors have stopped; see lease.go.
 //
 // # Departures from Ceph
 //
 //   - Reads are synchronous, so that read locks are never held over an event.
 //   - Peering has no state without a rule for every event; what Ceph's machine
 //     would crash on is either given a meaning or counted and dropped.
-//   - Recovery reservations are local: a bound on recoveries in flight.
 //   - The notifies under way in a PG are bounded; more are refused with EBUSY.
 //   - There are no clones: a write that would have to keep one for a snapshot is
 //     refused with EOPNOTSUPP, and a snapshot shows what has not changed since.

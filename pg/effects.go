@@ -60,6 +60,22 @@ type StartTimer struct {
 	Gen   uint64
 }
 
+// Reserve asks for a slot of this OSD for recovery or backfill, in place of one asked
+// for before; [Reserved] with the same Gen tells when it is there, or gone again.
+type Reserve struct {
+	Scope    Scope
+	Priority uint32
+	Gen      uint64
+}
+
+// Release gives back a slot, or what was asked for.
+type Release struct{ Scope Scope }
+
+// Spawn hands over a PG that split off from this one. It is in the store already, and
+// wants a [NewMap] of the map it was made with, and those that follow. Until it is in
+// place nobody may be told that it is not there.
+type Spawn struct{ PG *PG }
+
 // NeedUpThru asks the monitor to record this OSD as alive through the epoch
 // (MOSDAlive): no interval goes active before the map says so.
 type NeedUpThru struct{ Epoch uint32 }
@@ -98,6 +114,9 @@ func (Reply) effect()        {}
 func (Dropped) effect()      {}
 func (Submit) effect()       {}
 func (StartTimer) effect()   {}
+func (Reserve) effect()      {}
+func (Release) effect()      {}
+func (Spawn) effect()        {}
 func (NeedUpThru) effect()   {}
 func (WantPGTemp) effect()   {}
 func (NeedMap) effect()      {}

@@ -19,9 +19,16 @@ type Env struct {
 	// Config holds the options to begin with; shared by all PGs of an OSD and
 	// replaced, not changed, by whoever owns it ([PG.SetConfig]).
 	Config *Config
+	// Started is when the OSD began: times travel to other OSDs as spans since then.
+	Started time.Time
 	// Failsafe reports whether the disk is so full that no client may write; nil for
 	// never.
 	Failsafe func() bool
+	// BackfillFull reports whether the disk is too full to be filled by other OSDs; nil
+	// for never.
+	BackfillFull func() bool
+	// CanBackOff reports whether a client understands backoffs; nil for all do.
+	CanBackOff func(Session) bool
 	// Classes runs object classes; nil for none.
 	Classes ops.Classes
 }
@@ -44,6 +51,11 @@ type Config struct {
 	ObjectContexts    int           // osd pg object context cache count
 	DeleteChunk       int           // osd target transaction size: objects per step of a removal
 	DeleteSleep       time.Duration // osd delete sleep
+	BackfillRetry     time.Duration // osd backfill retry interval: after a target was too full
+	// ReadLeaseInterval is how long a primary may answer after its replicas last
+	// confirmed it: osd heartbeat grace times osd read lease ratio, unless the pool
+	// has its own.
+	ReadLeaseInterval time.Duration
 }
 
 // DefaultConfig returns Ceph 16's defaults, except that recovery does not sleep,
@@ -64,6 +76,8 @@ func DefaultConfig() *Config {
 		BackfillScanMax:   512,
 		ObjectContexts:    64,
 		DeleteChunk:       30,
+		BackfillRetry:     30 * time.Second,
+		ReadLeaseInterval: 16 * time.Second,
 	}
 }
 

@@ -46,6 +46,13 @@ type Timer struct {
 	Gen  uint64 // as in StartTimer
 }
 
+// Reserved says that a slot asked for by [Reserve] is there, or was taken away.
+type Reserved struct {
+	Scope   Scope
+	Gen     uint64
+	Granted bool
+}
+
 // SessionReset says that a client's connection is gone for good: what waits for
 // it need not be answered.
 type SessionReset struct{ Session Session }
@@ -58,6 +65,7 @@ func (PeerMessage) event()  {}
 func (NewMap) event()       {}
 func (Committed) event()    {}
 func (Timer) event()        {}
+func (Reserved) event()     {}
 func (SessionReset) event() {}
 func (Continue) event()     {}
 
@@ -72,6 +80,14 @@ const (
 	TimerDelete
 	// TimerWatch ends watches and notifies that have waited too long.
 	TimerWatch
+	// TimerLease is when a primary's promise to its replicas is to be renewed.
+	TimerLease
+	// TimerPrior is when primaries of earlier intervals have stopped answering.
+	TimerPrior
+	// TimerTooFull is when targets of backfill without room are asked again.
+	TimerTooFull
+	// TimerRecount is when some more objects are counted.
+	TimerRecount
 )
 
 // String names the timer.
@@ -83,6 +99,14 @@ func (k TimerKind) String() string {
 		return "delete"
 	case TimerWatch:
 		return "watch"
+	case TimerLease:
+		return "lease"
+	case TimerPrior:
+		return "prior"
+	case TimerTooFull:
+		return "too full"
+	case TimerRecount:
+		return "recount"
 	}
 	return "unknown"
 }

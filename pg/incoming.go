@@ -46,6 +46,10 @@ func kindOf(m message.Body) (k eventKind, ok bool) {
 		return evBackfill, true
 	case *message.OSDPGBackfillRemove:
 		return evBackfillRemove, true
+	case *message.RecoveryReserve:
+		return evRecoveryReserve, true
+	case *message.BackfillReserve:
+		return evBackfillReserve, true
 	}
 	return 0, false
 }

@@ -19,6 +19,10 @@ func (p *PG) advance(e NewMap) {
 	if e.Map.Epoch < p.osdmap.Epoch || e.Map.Epoch == p.osdmap.Epoch && !p.inReset() {
 		return
 	}
+	p.startClock()
+	if !p.flushed && p.flushGen == 0 {
+		p.flush(p.newTx()) // split off just now
+	}
 	old, was := p.osdmap, p.where
 	is := e.Map.MappingOf(p.id.PGID)
 	p.osdmap = e.Map
@@ -76,18 +80,22 @@ func (p *PG) closeInterval(old *osdmap.Map, was, is osdmap.Mapping) {
 	p.abandon()
 	p.resetEpoch = epoch
 	p.state = reset{}
-	p.flush()
+	tx := p.newTx()
+	children := p.splitOff(old.Pools[p.id.Pool].PGNum, tx)
+	p.flush(tx)
+	for _, child := range children {
+		p.fx.add(Spawn{child})
+	}
 }
 
-// flush stores the new interval and waits until it, and with it all that came
+// flush stores the new interval, with what else is in tx, and waits until it, and with it all that came
 // before, is durable. Until then this copy does not tell of its log: a peer that
 // took over an entry whose data a crash then takes away would look for it in
 // vain. (Ceph does not wait, and can end with unfound objects.)
-func (p *PG) flush() {
+func (p *PG) flush(tx txn) {
 	p.flushGen++
 	gen := p.flushGen
 	p.flushed, p.onFlush = false, nil
-	tx := p.newTx()
 	p.saveInfo(tx, true)
 	p.submit(tx, func() {
 		if p.flushGen != gen {
@@ -118,6 +126,9 @@ func anyShard(have []osdmap.PGShard) bool { return len(have) > 0 }
 // abandon drops what belongs to the interval that ended.
 func (p *PG) abandon() {
 	p.keepPending()
+	p.releaseBackoffs(allBackoffs)
+	p.endLeases()
+	p.dropSlots()
 	p.lead, p.active, p.follow = nil, nil, nil
 	p.objects.clear()
 	p.dropPulls()
@@ -157,7 +168,10 @@ func (p *PG) writeable() bool {
 
 // mergeHistory takes over what a peer knows of the PG's past.
 func (p *PG) mergeHistory(h *pglog.History) bool {
-	if !p.own.Info.History.Merge(h) {
+	p.notePriorBound(p.now.Add(h.PriorReadableUntilUB))
+	theirs := *h
+	theirs.PriorReadableUntilUB = p.own.Info.History.PriorReadableUntilUB // ours follows from priorBound
+	if !p.own.Info.History.Merge(&theirs) {
 		return false
 	}
 	if p.past.Last != 0 && p.own.Info.History.LastEpochClean >= p.past.Last {

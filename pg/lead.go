@@ -120,6 +120,7 @@ func (p *PG) peeringMap(e NewMap) bool {
 // was asked before must not be mistaken for new ones.
 func (p *PG) restartPeering() {
 	p.keepPending()
+	p.dropSlots()
 	p.lead, p.active = nil, nil
 	p.objects.clear()
 	p.dropPulls()
@@ -198,6 +199,7 @@ func (down) id() stateID { return stDown }
 func (p *PG) enterDown() {
 	p.state = down{}
 	p.bits |= pglog.StateDown
+	p.backOffAll()
 	p.fx.add(StatsChanged{})
 	p.note("down: needs one of %v", slices.Sorted(maps.Keys(p.lead.prior.BlockedBy)))
 }
@@ -221,6 +223,7 @@ func (incomplete) id() stateID { return stIncomplete }
 func (p *PG) enterIncomplete() {
 	p.state = incomplete{}
 	p.bits |= pglog.StateIncomplete
+	p.backOffAll()
 	p.fx.add(StatsChanged{})
 	p.note("incomplete: no copy among %v can serve", p.allOSDs())
 }

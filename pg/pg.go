@@ -45,23 +45,32 @@ type PG struct {
 	onFlush  []func()
 	bits     pglog.State // of what is reported, beyond what follows from state
 
-	lead   *lead       // nil unless primary
-	active *active     // nil unless an active or peered primary
-	follow *follower   // nil unless an active replica
-	pulls  recoverySet // incoming pushes under way
+	lead   *lead     // nil unless primary
+	active *active   // nil unless an active or peered primary
+	follow *follower // nil unless an active replica
+	leases leases
+	// priorBound is when the primaries of earlier intervals have stopped answering;
+	// unclocked is the same as a span until the first event tells the time.
+	priorBound time.Time
+	unclocked  time.Duration
+	pulls      recoverySet // incoming pushes under way
 
 	waitMap    []Event // what refers to a newer map, in order
 	waitActive []*clientOp
 	ready      []*clientOp // to be tried again, in order
 	waiting    int         // client operations kept anywhere
 
-	nextToken uint64
-	nextTID   uint64
-	onCommit  []commitAction // in order of tokens
+	nextToken  uint64
+	nextTID    uint64
+	reserveGen uint64
+	onCommit   []commitAction // in order of tokens
 
-	objects objectCache
-	stats   statsKeeper
-	removed bool
+	objects    objectCache
+	stats      statsKeeper
+	entered    entered
+	backoffs   []backoff
+	backoffSeq uint64
+	removed    bool
 }
 
 // commitAction is what to do once a transaction is durable.
@@ -110,10 +119,15 @@ func (p *PG) Step(now time.Time, ev Event, fx *Effects) {
 		p.clientOp(e)
 	case PeerMessage:
 		p.peerMessage(e)
+	case Reserved:
+		p.dispatch(evReserved, e)
+	case Command:
+		p.command(e)
 	case Timer:
 		p.dispatch(evTimer, e)
 	}
 	p.runReady()
+	p.noteState()
 }
 
 // Drive takes a step, carries its effects out by do, and goes on while there is

@@ -29,6 +29,9 @@ type recovery struct {
 type pull struct {
 	from  int32
 	tried []int32
+	// version is what is asked for, revert that it becomes a newer one.
+	version pglog.Version
+	revert  bool
 }
 
 // pushOut is an object on its way to members: the same piece to all of them at
@@ -50,6 +53,17 @@ func (r *recovery) init() {
 }
 
 func (r *recovery) inFlight() int { return len(r.pulling) + len(r.pushing) + len(r.local) }
+
+// unfinished are those in flight that backfill has not sent.
+func (r *recovery) unfinished() int {
+	n := len(r.pulling) + len(r.local)
+	for _, out := range r.pushing {
+		if out.done == nil {
+			n++
+		}
+	}
+	return n
+}
 
 // findSources works out who has what the primary misses, and asks strays that may
 // have it.
@@ -78,8 +92,8 @@ func (p *PG) addSource(osd int32) {
 	}
 	r := &p.active.recovery
 	for o, item := range p.own.Missing.ByNeed(pglog.Version{}) {
-		if item.Delete || info.LastUpdate.Less(item.Need) || info.LastBackfill.Less(o) || missing.Has(o) ||
-			slices.Contains(r.sources[o], osd) {
+		wanted, _ := p.wantedVersion(item)
+		if item.Delete || !isSource(info, missing, o, item.Need, wanted) || slices.Contains(r.sources[o], osd) {
 			continue
 		}
 		r.sources[o] = append(r.sources[o], osd)
@@ -116,7 +130,7 @@ func activeLog(p *PG, from int32, m *message.OSDPGLog) {
 // isUnfound reports whether a missing object is on no copy known.
 func (p *PG) isUnfound(o object.ID) bool {
 	item, ok := p.own.Missing.Get(o)
-	return ok && !item.Delete && len(p.liveSources(o)) == 0
+	return ok && !item.Delete && !p.canRevert(item) && len(p.liveSources(o)) == 0
 }
 
 // liveSources are the sources that are up.
@@ -147,6 +161,10 @@ func (p *PG) blockedByRecovery(op *clientOp) bool {
 	if op.use.WriteOrdered() {
 		blocked = blocked || p.isDegraded(o) || len(a.waitObject[o]) > 0
 	}
+	if blocked && p.isUnfound(o) && p.canBackOff(op) {
+		p.backOff(op, o, o)
+		return true
+	}
 	sameClient := func(w *clientOp) bool { return w.From == op.From }
 	if !blocked && !slices.ContainsFunc(a.waitObject[o], sameClient) {
 		return false
@@ -172,6 +190,7 @@ func (p *PG) isDegraded(o object.ID) bool {
 // wakeObject tries what waited for an object.
 func (p *PG) wakeObject(o object.ID) {
 	a := p.active
+	p.releaseBackoffs(func(b *backoff) bool { return b.begin == o && b.end == o })
 	waiters := a.waitObject[o]
 	if len(waiters) == 0 {
 		return
@@ -185,17 +204,13 @@ func (p *PG) mayRecover() bool {
 	return !p.osdmap.TestFlag(osdmap.FlagNoRecover | osdmap.FlagPauseRec)
 }
 
-// recover starts as much recovery as may be in flight, and moves the state on when
-// there is none left.
+// recover goes on with what is to be recovered or filled, and moves the state on
+// when nothing is left.
 func (p *PG) recover() {
 	if p.active == nil || p.state.id() == stActivating {
 		return
 	}
-	r := &p.active.recovery
 	p.recoverWanted()
-	if p.mayRecover() && !r.timer {
-		p.recoverMissing()
-	}
 	p.recoveryState()
 }
 
@@ -212,20 +227,39 @@ func (p *PG) recoverWanted() {
 
 // recoverMissing goes through the missing sets in the order of versions.
 func (p *PG) recoverMissing() {
-	r, most := &p.active.recovery, p.conf.RecoveryMaxActive
 	for o := range p.own.Missing.ByNeed(pglog.Version{}) {
-		if r.inFlight() >= most {
+		if !p.recoverPaced(o) {
 			return
 		}
-		p.recoverObject(o)
 	}
 	for _, osd := range p.active.others {
 		for o := range p.lead.missing[osd].ByNeed(pglog.Version{}) {
-			if r.inFlight() >= most {
+			if !p.recoverPaced(o) {
 				return
 			}
-			p.recoverObject(o)
 		}
+	}
+}
+
+// recoverPaced goes on with an object, and reports whether there is room for more
+// at this moment.
+func (p *PG) recoverPaced(o object.ID) bool {
+	r := &p.active.recovery
+	if r.timer || r.inFlight() >= p.conf.RecoveryMaxActive {
+		return false
+	}
+	before := r.inFlight()
+	if p.recoverObject(o); r.inFlight() > before {
+		p.pause()
+	}
+	return true
+}
+
+// pause lets clients have their turn before the next object, if that is wanted.
+func (p *PG) pause() {
+	if p.conf.RecoverySleep > 0 {
+		p.active.recovery.timer = true
+		p.fx.add(StartTimer{Kind: TimerRecovery, After: p.conf.RecoverySleep})
 	}
 }
 
@@ -240,6 +274,8 @@ func (p *PG) recoverObject(o object.ID) {
 	switch {
 	case missing && item.Delete:
 		p.deleteHere(o, item)
+	case missing && p.canRevert(item):
+		p.revertHere(o, item)
 	case missing:
 		p.startPull(o, item, nil)
 	default:
@@ -252,12 +288,14 @@ func (p *PG) recoveryState() {
 	was := p.state.id()
 	switch {
 	case p.missingAnywhere():
-		p.state = recovering{}
+		p.pursue(recoveryWork)
 	case p.needsBackfill():
-		p.state = backfilling{}
-		p.backfillMore()
-	case p.state.id() != stClean:
-		p.enterRecovered()
+		p.pursue(backfillWork)
+	default:
+		p.unreserve()
+		if p.state.id() != stClean {
+			p.enterRecovered()
+		}
 	}
 	if p.state.id() != was {
 		p.fx.add(StatsChanged{})
@@ -273,13 +311,13 @@ func (p *PG) missingAnywhere() bool {
 			return true
 		}
 	}
-	return p.active.recovery.inFlight() > 0
+	return p.active.recovery.unfinished() > 0
 }
 
 // enterRecovered is reached when no member misses anything: the acting set goes
 // back to what CRUSH wants, or the PG is clean.
 func (p *PG) enterRecovered() {
-	p.state = recovered{}
+	p.state = activeIn(stRecovered)
 	if !slices.Equal(p.where.Acting, p.where.Up) {
 		if _, c, ok := p.choose(); ok && !slices.Equal(c.Acting, p.where.Acting) {
 			p.wantActing(c.Acting)
@@ -292,7 +330,7 @@ func (p *PG) enterRecovered() {
 // enterClean records that nothing is missing. Only a PG with all its copies is
 // clean in the sense that its past no longer matters.
 func (p *PG) enterClean() {
-	p.state = clean{}
+	p.state = activeIn(stClean)
 	if p.active.cleaned || len(members(p.where.Acting)) < int(p.pool.Size) || !slices.Equal(p.where.Acting, p.where.Up) {
 		return
 	}
@@ -305,6 +343,7 @@ func (p *PG) enterClean() {
 	p.submit(tx, nil)
 	p.shareInfo()
 	p.purgeStrays()
+	p.startRecount()
 	p.fx.add(StatsChanged{})
 }
 
@@ -474,6 +513,19 @@ func activeTimer(p *PG, ev Event) {
 		p.recover()
 	case TimerWatch:
 		p.watchTimer()
+	case TimerLease:
+		p.renewLease()
+	case TimerRecount:
+		p.recountMore()
+	case TimerTooFull:
+		p.active.reserved.tooFull = false
+		p.recover()
+	case TimerPrior:
+		if p.active.waiting && p.priorMayAnswer() {
+			p.awaitPrior()
+			return
+		}
+		p.checkPrior()
 	}
 }
 

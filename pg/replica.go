@@ -18,6 +18,7 @@ func (stray) id() stateID { return stStray }
 type follower struct {
 	// completeOnDisk is up to where this copy is complete on disk.
 	completeOnDisk pglog.Version
+	lent           lent
 }
 
 // replicaActive follows an active primary.
@@ -35,6 +36,7 @@ func (p *PG) sendNotify(queryEpoch uint32) {
 }
 
 func (p *PG) notify(to int32, queryEpoch uint32) {
+	p.refreshPrior()
 	p.send(to, &message.OSDPGNotify2{PGID: p.id, Notify: pglog.Notify{
 		QueryEpoch: queryEpoch, EpochSent: p.osdmap.Epoch, Info: p.own.Info.Clone(),
 		To: p.id.Shard, From: p.id.Shard, PastIntervals: p.past.Clone()}})
@@ -56,6 +58,7 @@ func answerQuery(p *PG, from int32, m *message.OSDPGQuery2) {
 }
 
 func (p *PG) tell(from int32, q *pglog.Query) {
+	p.refreshPrior()
 	if q.Type == pglog.QueryInfo {
 		p.notify(from, q.EpochSent)
 		return
@@ -95,7 +98,7 @@ func strayLog(p *PG, from int32, m *message.OSDPGLog) {
 		return
 	}
 	p.past = mergePast(p.past, m.PastIntervals)
-	p.activateReplica(&plan, &m.Info)
+	p.activateReplica(&plan, &m.Info, m.Lease)
 }
 
 // mergePast takes over past intervals by a copy that knows of none.
@@ -145,12 +148,13 @@ func strayInfo(p *PG, from int32, m *message.OSDPGInfo2) {
 		p.clog("error", "last update %v, osd.%d says %v", plan.Copy.Info.LastUpdate, from, m.Info.LastUpdate)
 		return
 	}
-	p.activateReplica(&plan, &m.Info)
+	p.activateReplica(&plan, &m.Info, m.Lease)
 }
 
 // activateReplica stores the plan and tells the primary once it is durable.
-func (p *PG) activateReplica(plan *pglog.Plan, from *pglog.Info) {
+func (p *PG) activateReplica(plan *pglog.Plan, from *pglog.Info, lease *pglog.Lease) {
 	tx := p.newTx()
+	p.takeLease(lease)
 	p.applyPlan(plan, tx)
 	info := &p.own.Info
 	p.mergeHistory(&from.History)
@@ -171,7 +175,7 @@ func (p *PG) activateReplica(plan *pglog.Plan, from *pglog.Info) {
 		out := p.own.Info.Clone()
 		out.History.LastEpochStarted = started
 		out.History.LastIntervalStarted = out.History.SameIntervalSince
-		p.send(p.where.ActingPrimary, &message.OSDPGInfo2{PGHeader: p.headerNow(), Info: out})
+		p.send(p.where.ActingPrimary, &message.OSDPGInfo2{PGHeader: p.headerNow(), Info: out, LeaseAck: p.leaseAck()})
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"sepiola/object"
 	"sepiola/objectstore"
 	"sepiola/osdmap"
+	"sepiola/pg"
 )
 
 // TestClusterUnderFaults protects what matters most: whatever crashes when, no
@@ -22,12 +23,16 @@ func TestClusterUnderFaults(t *testing.T) {
 	if testing.Short() {
 		seeds = 20
 	}
+	backoffs := 0
 	for seed := range seeds {
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { simulate(t, uint64(seed), 4, 3000) })
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { backoffs += simulate(t, uint64(seed), 4, 3000) })
+	}
+	if backoffs == 0 {
+		t.Error("no client was ever told to hold back")
 	}
 }
 
-func simulate(t *testing.T, seed uint64, osds, steps int) {
+func simulate(t *testing.T, seed uint64, osds, steps int) (backoffs int) {
 	w := newWorld(t, seed, osds, 2, 3, 2)
 	if seed%3 == 1 {
 		// Logs so short that copies fall out of their reach.
@@ -48,6 +53,7 @@ func simulate(t *testing.T, seed uint64, osds, steps int) {
 	}
 	w.settle()
 	w.check()
+	return w.backoffs
 }
 
 // names are few, so that operations meet.
@@ -64,14 +70,18 @@ func (w *world) step() {
 		w.commitOne()
 	case n < 700:
 		w.advanceOne()
-	case n < 740:
+	case n < 738:
 		w.monitor()
+	case n < 740:
+		w.changeSlots()
 	case n < 990:
 		w.clientOne()
 	case n < 995 && !w.quiet:
 		w.crashOne()
-	case n < 997 && !w.quiet:
+	case n < 996 && !w.quiet:
 		w.toggleIn()
+	case n < 997 && !w.quiet:
+		w.grow()
 	default:
 		w.restartOne()
 	}
@@ -98,6 +108,7 @@ func (w *world) commitOne() {
 	if n := o.store.Pending(); n > 0 && w.rng.IntN(2) == 0 {
 		o.store.Commit(1 + w.rng.IntN(n))
 	}
+	o.fireTimer()
 	if len(o.events) > 0 {
 		ev := o.events[0]
 		o.events = o.events[1:]
@@ -108,7 +119,7 @@ func (w *world) commitOne() {
 func (w *world) advanceOne() {
 	i := w.rng.IntN(len(w.osds) + len(w.cls))
 	if i < len(w.osds) {
-		if o := w.osds[i]; o.alive && int(o.epoch) < len(w.maps)-1 {
+		if o := w.osds[i]; o.alive && !o.cut && int(o.epoch) < len(w.maps)-1 {
 			o.nextMap()
 		}
 		return
@@ -166,6 +177,36 @@ func (w *world) restartOne() {
 	}
 }
 
+// changeSlots takes slots away in mid-work, or gives more.
+func (w *world) changeSlots() {
+	o := w.osds[w.rng.IntN(len(w.osds))]
+	slots := w.rng.IntN(3)
+	if w.quiet {
+		slots = 1
+	}
+	for i := range o.reserve {
+		o.decide(pg.Scope(i), o.reserve[i].SetMax(slots))
+	}
+}
+
+// grow multiplies the PGs, or lets their children go where they belong.
+func (w *world) grow() {
+	if len(w.mon.creating) > 0 {
+		return // the monitor waits for those first
+	}
+	w.change(func(m *osdmap.Map) {
+		p := m.Pools[poolID].Clone()
+		m.Pools[poolID] = p
+		switch {
+		case p.PGPNum < p.PGNum && w.rng.IntN(2) == 0:
+			p.PGPNum = p.PGNum
+		case p.PGNum < 7:
+			p.SetPGNum(p.PGNum + 1 + w.rng.Uint32N(2))
+		}
+	})
+	w.logf("%d PGs at %d", w.current().Pools[poolID].PGNum, w.current().Epoch)
+}
+
 // toggleIn takes an OSD out, or in again.
 func (w *world) toggleIn() {
 	id := w.rng.IntN(len(w.osds))
@@ -214,6 +255,13 @@ func (w *world) isSettled() bool {
 		for _, p := range o.pgs {
 			if p.IsPrimary() && p.State().String() != "active+clean" {
 				return false
+			}
+		}
+	}
+	for _, o := range w.osds {
+		for i := range o.reserve {
+			if len(o.reserve[i].Held())+len(o.reserve[i].Waiting()) > 0 {
+				return false // in the end nobody holds a slot
 			}
 		}
 	}

@@ -26,6 +26,7 @@ func (s *statsKeeper) add(d *pglog.ObjectStatSum) { s.reads.Add(d) }
 // whole.
 func (s *statsKeeper) applyWrite(p *PG, o object.ID, d *pglog.ObjectStatSum) {
 	p.own.Info.Stats.Stats.Sum.Add(d)
+	p.recountChange(o, d)
 	for _, osd := range p.lead.choice.Backfill {
 		if i := p.lead.infos[osd]; i.IsIncomplete() && !i.LastBackfill.Less(o) {
 			i.Stats.Stats.Sum.Add(d)
@@ -52,7 +53,8 @@ func (p *PG) State() pglog.State {
 		return s
 	case stActivating:
 		s |= pglog.StateActivating
-	case stRecovering, stBackfilling, stRecovered, stClean:
+	case stNotRecovering, stWaitLocalRecovery, stWaitRemoteRecovery, stRecovering,
+		stNotBackfilling, stWaitLocalBackfill, stWaitRemoteBackfill, stBackfilling, stRecovered, stClean:
 		s |= p.activeState()
 	default:
 		return s | pglog.StatePeering
@@ -73,22 +75,33 @@ func (p *PG) activeState() (s pglog.State) {
 	} else {
 		s = pglog.StatePeered
 	}
+	if p.active.waiting {
+		s |= pglog.StateWait
+	}
+	if p.active.laggy {
+		s |= pglog.StateLaggy
+	}
 	switch p.state.id() {
-	case stRecovering:
-		switch {
-		case p.active.recovery.inFlight() > 0:
-			s |= pglog.StateRecovering
-		case p.hasUnfound():
+	case stNotRecovering:
+		if p.hasUnfound() {
 			s |= pglog.StateRecoveryUnfound
-		default:
+		} else {
 			s |= pglog.StateRecoveryWait
 		}
-	case stBackfilling:
-		if p.active.fill.busy {
-			s |= pglog.StateBackfilling
+	case stWaitLocalRecovery, stWaitRemoteRecovery:
+		s |= pglog.StateRecoveryWait
+	case stRecovering:
+		s |= pglog.StateRecovering
+	case stNotBackfilling:
+		if p.active.reserved.tooFull {
+			s |= pglog.StateBackfillTooFull
 		} else {
 			s |= pglog.StateBackfillWait
 		}
+	case stWaitLocalBackfill, stWaitRemoteBackfill:
+		s |= pglog.StateBackfillWait
+	case stBackfilling:
+		s |= pglog.StateBackfilling
 	case stClean:
 		if p.active.cleaned {
 			s |= pglog.StateClean

@@ -2,6 +2,7 @@ package pg
 
 import (
 	"fmt"
+	"time"
 
 	"sepiola/object"
 	"sepiola/objectstore"
@@ -19,6 +20,7 @@ const maxStaleEpochs = 40
 func (p *PG) saveInfo(tx txn, big bool) {
 	x := pglog.Extra{Epoch: p.osdmap.Epoch}
 	if big {
+		p.refreshPrior()
 		past := p.past.Clone()
 		x.PastIntervals = &past
 	}
@@ -99,6 +101,7 @@ func newPG(env Env, id object.SPGID, m *osdmap.Map) (*PG, error) {
 		objects: objectCache{byID: map[object.ID]*objectContext{}, max: env.Config.ObjectContexts}}
 	p.resetEpoch = m.Epoch
 	p.flushed = true
+	p.leases.acked = map[int32]time.Time{}
 	return p, nil
 }
 
@@ -117,6 +120,7 @@ func New(env Env, id object.SPGID, m *osdmap.Map, c CreateInfo, fx *Effects) (*P
 	p.own.Info.History = c.History
 	p.own.Info.Stats.Created = c.History.EpochCreated
 	p.own.Info.Stats.LastScrubStamp = c.History.LastScrubStamp
+	p.unclocked = c.History.PriorReadableUntilUB
 	if c.PastIntervals != nil {
 		p.past = c.PastIntervals.Clone()
 	}
@@ -146,6 +150,8 @@ func Load(env Env, id object.SPGID, maps MapSource, fx *Effects) (*PG, error) {
 	}
 	p.own, p.past, p.persist = l.Copy, l.PastIntervals, l.Persister
 	p.savedEpoch = l.Epoch
+	// What this copy confirmed before the restart is forgotten; it was not more.
+	p.unclocked = p.leaseInterval()
 	p.fx = fx
 	defer func() { p.fx = nil }()
 	return p, p.removeTemporaries()

@@ -6,22 +6,28 @@ type stateID uint8
 // The states. What Ceph nests, this table flattens: the comment gives Ceph's
 // path.
 const (
-	stReset            stateID = iota // Reset
-	stGetInfo                         // Started/Primary/Peering/GetInfo
-	stGetLog                          // Started/Primary/Peering/GetLog
-	stGetMissing                      // Started/Primary/Peering/GetMissing
-	stWaitUpThru                      // Started/Primary/Peering/WaitUpThru
-	stDown                            // Started/Primary/Peering/Down
-	stIncomplete                      // Started/Primary/Peering/Incomplete
-	stWaitActingChange                // Started/Primary/WaitActingChange
-	stActivating                      // Started/Primary/Active/Activating
-	stRecovering                      // Started/Primary/Active/Recovering
-	stBackfilling                     // Started/Primary/Active/Backfilling
-	stRecovered                       // Started/Primary/Active/Recovered
-	stClean                           // Started/Primary/Active/Clean
-	stStray                           // Started/Stray
-	stReplicaActive                   // Started/ReplicaActive
-	stDeleting                        // Started/ToDelete
+	stReset              stateID = iota // Reset
+	stGetInfo                           // Started/Primary/Peering/GetInfo
+	stGetLog                            // Started/Primary/Peering/GetLog
+	stGetMissing                        // Started/Primary/Peering/GetMissing
+	stWaitUpThru                        // Started/Primary/Peering/WaitUpThru
+	stDown                              // Started/Primary/Peering/Down
+	stIncomplete                        // Started/Primary/Peering/Incomplete
+	stWaitActingChange                  // Started/Primary/WaitActingChange
+	stActivating                        // Started/Primary/Active/Activating
+	stNotRecovering                     // Started/Primary/Active/NotRecovering
+	stWaitLocalRecovery                 // Started/Primary/Active/WaitLocalRecoveryReserved
+	stWaitRemoteRecovery                // Started/Primary/Active/WaitRemoteRecoveryReserved
+	stRecovering                        // Started/Primary/Active/Recovering
+	stNotBackfilling                    // Started/Primary/Active/NotBackfilling
+	stWaitLocalBackfill                 // Started/Primary/Active/WaitLocalBackfillReserved
+	stWaitRemoteBackfill                // Started/Primary/Active/WaitRemoteBackfillReserved
+	stBackfilling                       // Started/Primary/Active/Backfilling
+	stRecovered                         // Started/Primary/Active/Recovered
+	stClean                             // Started/Primary/Active/Clean
+	stStray                             // Started/Stray
+	stReplicaActive                     // Started/ReplicaActive
+	stDeleting                          // Started/ToDelete
 	numStates
 )
 
@@ -30,7 +36,10 @@ var stateNames = [numStates]string{
 	"Started/Primary/Peering/GetMissing", "Started/Primary/Peering/WaitUpThru",
 	"Started/Primary/Peering/Down", "Started/Primary/Peering/Incomplete",
 	"Started/Primary/WaitActingChange", "Started/Primary/Active/Activating",
-	"Started/Primary/Active/Recovering", "Started/Primary/Active/Backfilling",
+	"Started/Primary/Active/NotRecovering", "Started/Primary/Active/WaitLocalRecoveryReserved",
+	"Started/Primary/Active/WaitRemoteRecoveryReserved", "Started/Primary/Active/Recovering",
+	"Started/Primary/Active/NotBackfilling", "Started/Primary/Active/WaitLocalBackfillReserved",
+	"Started/Primary/Active/WaitRemoteBackfillReserved", "Started/Primary/Active/Backfilling",
 	"Started/Primary/Active/Recovered", "Started/Primary/Active/Clean",
 	"Started/Stray", "Started/ReplicaActive", "Started/ToDelete",
 }
@@ -65,6 +74,9 @@ const (
 	evScan
 	evBackfill
 	evBackfillRemove
+	evRecoveryReserve
+	evBackfillReserve
+	evReserved
 	evTimer
 	numEvents
 )
@@ -72,7 +84,7 @@ const (
 var eventNames = [numEvents]string{
 	"map", "notify", "query", "info", "log", "remove", "trim", "lease", "client op", "rep op",
 	"rep op reply", "log update", "log update reply", "pull", "push", "push reply", "delete",
-	"delete reply", "scan", "backfill", "backfill remove", "timer",
+	"delete reply", "scan", "backfill", "backfill remove", "recovery reserve", "backfill reserve", "reserved", "timer",
 }
 
 // String names the kind.
@@ -121,19 +133,23 @@ func init() {
 		evPull:     on(servePull),
 	})
 	active := row(map[eventKind]rule{
-		evMap:            activeMap,
-		evNotify:         on(activeNotify),
-		evInfo:           on(activeInfo),
-		evLog:            on(activeLog),
-		evClientOp:       doOp,
-		evRepOpReply:     on(repOpReply),
-		evLogUpdateReply: on(logUpdateReply),
-		evPush:           on(pulled),
-		evPushReply:      on(pushReply),
-		evDeleteReply:    on(deleteReply),
-		evScan:           on(scanReply),
-		evBackfill:       on(backfillAck),
-		evTimer:          activeTimer,
+		evMap:             activeMap,
+		evNotify:          on(activeNotify),
+		evInfo:            on(activeInfo),
+		evLog:             on(activeLog),
+		evClientOp:        doOp,
+		evRepOpReply:      on(repOpReply),
+		evLogUpdateReply:  on(logUpdateReply),
+		evPush:            on(pulled),
+		evPushReply:       on(pushReply),
+		evDeleteReply:     on(deleteReply),
+		evScan:            on(scanReply),
+		evBackfill:        on(backfillAck),
+		evTimer:           activeTimer,
+		evLease:           activeLease,
+		evRecoveryReserve: reserveReply,
+		evBackfillReserve: reserveReply,
+		evReserved:        activeReserved,
 	})
 	table = [numStates][numEvents]rule{
 		stReset: row(map[eventKind]rule{
@@ -150,22 +166,29 @@ func init() {
 			evMap: peeringMap, evLog: inOn(getMissingLog),
 		}),
 		stWaitUpThru: peering.with(map[eventKind]rule{evMap: waitUpThruMap}),
-		stDown:       peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(downNotify)}),
-		stIncomplete: peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(incompleteNotify)}),
+		stDown:       peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(downNotify), evClientOp: keepLong}),
+		stIncomplete: peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(incompleteNotify), evClientOp: keepLong}),
 		stWaitActingChange: peering.with(map[eventKind]rule{
 			evMap: in(waitActingChangeMap),
 		}),
-		stActivating:  active.with(map[eventKind]rule{evClientOp: keepOp}),
-		stRecovering:  active,
-		stBackfilling: active,
-		stRecovered:   active,
-		stClean:       active,
+		stActivating:         active.with(map[eventKind]rule{evClientOp: keepOp}),
+		stNotRecovering:      active,
+		stWaitLocalRecovery:  active,
+		stWaitRemoteRecovery: active,
+		stRecovering:         active,
+		stNotBackfilling:     active,
+		stWaitLocalBackfill:  active,
+		stWaitRemoteBackfill: active,
+		stBackfilling:        active,
+		stRecovered:          active,
+		stClean:              active,
 		stStray: row(map[eventKind]rule{
 			evMap: strayMap, evQuery: on(answerQuery), evInfo: on(strayInfo), evLog: on(strayLog),
 			evRemove: on(removeCopy), evClientOp: misdirected, evPull: on(servePull),
 		}),
 		stReplicaActive: row(map[eventKind]rule{
-			evQuery: on(answerQuery), evInfo: on(replicaInfo), evLog: on(replicaLog), evTrim: on(replicaTrim),
+			evQuery: on(answerQuery), evInfo: on(replicaInfo), evLog: on(replicaLog), evTrim: on(replicaTrim), evLease: replicaLease,
+			evRecoveryReserve: replicaReserve, evBackfillReserve: replicaReserve, evReserved: replicaReserved,
 			evClientOp: misdirected, evRepOp: on(repOp), evLogUpdate: on(logUpdate),
 			evPull: on(servePull), evPush: on(pushed), evDelete: on(deleteObjects),
 			evScan: on(serveScan), evBackfill: on(backfillProgress), evBackfillRemove: on(backfillRemove),

@@ -181,9 +181,13 @@ func (p *PG) startPull(o object.ID, item pglog.MissingItem, tried []int32) {
 		return
 	}
 	from := sources[int(o.Hash>>8)%len(sources)]
-	p.active.recovery.pulling[o] = &pull{from: from, tried: append(tried, from)}
+	v, revert := p.wantedVersion(item)
+	if !p.lead.missing[from].Has(o) {
+		v, revert = item.Need, false // it has gone back already
+	}
+	p.active.recovery.pulling[o] = &pull{from: from, tried: append(tried, from), version: v, revert: revert}
 	p.sendPull(from, message.PullOp{Object: o, Progress: message.NewProgress(),
-		Recovery: message.ObjectRecoveryInfo{Object: o, Version: item.Need, Size: ^uint64(0),
+		Recovery: message.ObjectRecoveryInfo{Object: o, Version: v, Size: ^uint64(0),
 			Info: pglog.NewObjectInfo(o), CopySubset: pglog.WholeSet()}})
 }
 
@@ -236,8 +240,8 @@ func pulled(p *PG, from int32, m *message.OSDPGPush) {
 			delete(a.recovery.pulling, o)
 			continue
 		}
-		if piece.Version != item.Need || !validPiece(piece) {
-			p.clog("error", "osd.%d does not have %v %v", from, o, item.Need)
+		if piece.Version != pull.version || !validPiece(piece) || !pull.rewrite(piece, item.Need) {
+			p.clog("error", "osd.%d does not have %v %v", from, o, pull.version)
 			p.dropSource(o, from)
 			delete(a.recovery.pulling, o)
 			p.startPull(o, item, pull.tried)
@@ -251,7 +255,7 @@ func pulled(p *PG, from int32, m *message.OSDPGPush) {
 			continue
 		}
 		p.forgetContext(o)
-		p.gotObject(tx, o, piece.Version)
+		p.gotObject(tx, o, item.Need)
 		p.stats.recovered++
 		p.submit(tx, func() {
 			if p.active == a {
@@ -260,6 +264,18 @@ func pulled(p *PG, from int32, m *message.OSDPGPush) {
 			}
 		})
 	}
+}
+
+// rewrite makes the metadata in a piece that of the newest version, where an older one
+// takes its place.
+func (pull *pull) rewrite(piece *message.PushOp, need pglog.Version) bool {
+	raw, ok := piece.Attrs[pglog.AttrObjectInfo]
+	if !pull.revert || !ok {
+		return true
+	}
+	info, err := asVersion(raw, need)
+	piece.Attrs[pglog.AttrObjectInfo] = info
+	return err == nil
 }
 
 // dropSource forgets a copy that turned out not to have an object.

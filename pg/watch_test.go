@@ -22,6 +22,7 @@ type lone struct {
 	now     time.Time
 	fx      pg.Effects
 	timer   time.Time // when the watches' timer fires; zero if it is not set
+	lease   time.Time // when the lease is renewed
 	tid     uint64
 	replies map[pg.Session][]message.Body
 	dropped *message.OSDOp // the last operation that gets no answer
@@ -43,6 +44,10 @@ func newLone(t *testing.T) *lone {
 // step takes an event; what it submits is durable at once.
 func (l *lone) step(ev pg.Event) {
 	l.t.Helper()
+	if !l.lease.After(l.now) {
+		l.lease = l.now.Add(time.Hour)
+		l.step(pg.Timer{Kind: pg.TimerLease})
+	}
 	var done []pg.Event
 	pg.Drive(l.p, l.now, ev, &l.fx, func(e pg.Effect) {
 		switch e := e.(type) {
@@ -56,8 +61,11 @@ func (l *lone) step(ev pg.Event) {
 		case pg.Dropped:
 			l.dropped = e.Op
 		case pg.StartTimer:
-			if e.Kind == pg.TimerWatch {
+			switch e.Kind {
+			case pg.TimerWatch:
 				l.timer = l.now.Add(e.After)
+			case pg.TimerLease:
+				l.lease = l.now.Add(e.After)
 			}
 		}
 	})

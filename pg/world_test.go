@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"sepiola/backfill"
 	"sepiola/crush"
 	"sepiola/entity"
 	"sepiola/message"
@@ -35,6 +36,9 @@ type world struct {
 	steps int
 	trace []string
 	quiet bool // no more faults
+	// answer is what a PG last answered to a command.
+	answer   *pg.CommandDone
+	backoffs int // that clients got
 
 	nevents int
 }
@@ -52,13 +56,34 @@ type simOSD struct {
 	epoch   uint32
 	pgs     map[object.PGID]*pg.PG
 	fx      pg.Effects
-	events  []func() // commits and timers to deliver, in order
+	events  []func() // commits to deliver, in order
+	timers  []simTimer
+	reserve [2]backfill.Reserver
+	cut     bool // from the other OSDs and the monitor, not from clients
 	waiting []waitingMsg
 }
 
 type waitingMsg struct {
 	from int32
 	msg  message.Body
+}
+
+// simTimer is a timer of a PG.
+type simTimer struct {
+	pg  *pg.PG
+	due time.Time
+	ev  pg.Timer
+}
+
+// fireTimer fires the first of those that are due.
+func (o *simOSD) fireTimer() {
+	for i, t := range o.timers {
+		if !t.due.After(o.w.now) {
+			o.timers = slices.Delete(o.timers, i, i+1)
+			o.step(t.pg, t.ev)
+			return
+		}
+	}
 }
 
 // simMon makes maps.
@@ -71,6 +96,7 @@ type simMon struct {
 func newWorld(t testing.TB, seed uint64, osds int, pgNum uint32, size, minSize uint8) *world {
 	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 7)), now: time.Unix(1e9, 0).UTC(),
 		wires: map[[2]int32][]envelope{}, conf: pg.DefaultConfig()}
+	w.conf.ReadLeaseInterval = 800 * time.Millisecond
 	w.mon = simMon{map[int32]uint32{}, map[object.PGID][]int32{}, map[object.PGID]bool{}}
 	m := firstMap(t, osds, pgNum, size, minSize, w.now)
 	w.maps = []*osdmap.Map{nil, m}
@@ -150,6 +176,10 @@ func (o *simOSD) start() {
 	o.alive = true
 	o.pgs = map[object.PGID]*pg.PG{}
 	o.events, o.waiting = nil, nil
+	o.reserve = [2]backfill.Reserver{}
+	for i := range o.reserve {
+		o.reserve[i].SetMax(1)
+	}
 	o.epoch = uint32(len(w.maps) - 1)
 	colls, err := o.store.Collections()
 	must(w.t, err)
@@ -168,7 +198,7 @@ func (o *simOSD) start() {
 }
 
 func (o *simOSD) env() pg.Env {
-	return pg.Env{WhoAmI: o.id, Reader: o.store, Config: o.w.conf, Failsafe: func() bool { return o.full }}
+	return pg.Env{WhoAmI: o.id, Started: time.Unix(1e9, 0), Reader: o.store, Config: o.w.conf, Failsafe: func() bool { return o.full }}
 }
 
 // catchUp gives a PG all maps up to the OSD's.
@@ -197,7 +227,7 @@ func (o *simOSD) effect(p *pg.PG, e pg.Effect) {
 			w.post(o.id, to, e.Msg)
 		}
 	case pg.Reply:
-		e.To.(*simSession).reply(e.Msg.(*message.OSDOpReply))
+		e.To.(*simSession).reply(e.Msg)
 	case pg.Submit:
 		var done func()
 		if e.Token != 0 {
@@ -207,7 +237,17 @@ func (o *simOSD) effect(p *pg.PG, e pg.Effect) {
 			w.fail("osd.%d: %v", o.id, err)
 		}
 	case pg.StartTimer:
-		o.events = append(o.events, func() { o.step(p, pg.Timer{Kind: e.Kind, Gen: e.Gen}) })
+		o.timers = slices.DeleteFunc(o.timers, func(t simTimer) bool { return t.pg == p && t.ev.Kind == e.Kind })
+		o.timers = append(o.timers, simTimer{p, w.now.Add(e.After), pg.Timer{Kind: e.Kind, Gen: e.Gen}})
+	case pg.CommandDone:
+		w.answer = &e
+	case pg.Spawn:
+		o.pgs[e.PG.ID().PGID] = e.PG
+		o.catchUp(e.PG)
+	case pg.Reserve:
+		o.decide(e.Scope, o.reserve[e.Scope].Ask(backfill.Request{PG: p.ID(), Priority: e.Priority, Gen: e.Gen}))
+	case pg.Release:
+		o.decide(e.Scope, o.reserve[e.Scope].Release(p.ID()))
 	case pg.NeedUpThru:
 		w.mon.upThru[o.id] = max(w.mon.upThru[o.id], e.Epoch)
 	case pg.WantPGTemp:
@@ -226,9 +266,20 @@ func (o *simOSD) effect(p *pg.PG, e pg.Effect) {
 	}
 }
 
+// decide tells PGs of slots given and taken away.
+func (o *simOSD) decide(scope pg.Scope, list []backfill.Decision) {
+	for _, d := range list {
+		o.events = append(o.events, func() {
+			if p := o.pgs[d.PG.PGID]; p != nil {
+				o.step(p, pg.Reserved{Scope: scope, Gen: d.Gen, Granted: d.Granted})
+			}
+		})
+	}
+}
+
 // post sends a message between OSDs, through its encoding.
 func (w *world) post(from, to int32, b message.Body) {
-	if !w.osds[to].alive {
+	if !w.osds[to].alive || w.osds[to].cut || w.osds[from].cut {
 		return
 	}
 	m := message.Encode(b, 0)
@@ -265,7 +316,7 @@ func (o *simOSD) receive(from int32, b message.Body) {
 			if reply != nil {
 				w.post(o.id, from, reply)
 			}
-			if create == nil {
+			if create == nil || pg.IsOver(id.PGID, func(e uint32) *osdmap.Map { return w.maps[e] }, create.Epoch, o.epoch) {
 				continue
 			}
 			p = o.create(id, *create)
@@ -339,7 +390,7 @@ func (o *simOSD) crash() {
 	w.logf("osd.%d crashes", o.id)
 	o.alive = false
 	o.store.Crash(w.rng.IntN(o.store.Pending() + 1))
-	o.pgs, o.events = nil, nil
+	o.pgs, o.events, o.timers, o.cut = nil, nil, nil, false
 	for k := range w.wires {
 		if k[0] == o.id || k[1] == o.id {
 			delete(w.wires, k)
@@ -357,9 +408,12 @@ func (w *world) monitor() {
 	next.Epoch++
 	changed := false
 	for id, o := range w.osds {
-		if !o.alive && cur.IsUp(int32(id)) {
+		if (!o.alive || o.cut) && cur.IsUp(int32(id)) {
 			next.OSDState[id] &^= osdmap.OSDUp
 			next.OSDInfo[id].DownAt = next.Epoch
+			if !o.alive && w.rng.IntN(2) == 0 {
+				next.OSDXInfo[id].DeadEpoch = next.Epoch // its host refuses connections
+			}
 			changed = true
 		}
 	}

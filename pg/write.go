@@ -22,6 +22,7 @@ type inflight struct {
 	waitFor []int32 // members that have not committed; self among them
 	dups    []dupOp
 	then    func() // after the reply; nil for nothing
+	dropped func() // if the interval ends before; nil for nothing
 }
 
 // dupOp is an operation that was sent again while the first was in flight.
@@ -234,7 +235,7 @@ func (p *PG) complete(w *inflight) {
 	if i := slices.Index(a.queue, w); i >= 0 {
 		a.queue = slices.Delete(a.queue, i, i+1)
 	}
-	if w.op.From != nil {
+	if w.op != nil && w.op.From != nil {
 		p.fx.add(Reply{w.op.From, w.reply})
 	}
 	for _, d := range w.dups {
@@ -355,12 +356,18 @@ func (p *PG) answer(h *message.PGHeader) message.PGHeader {
 	return message.PGHeader{PGID: p.id, Epoch: p.osdmap.Epoch, Since: h.Since}
 }
 
-// logUpdate appends entries that change no object.
+// logUpdate appends entries that change no object by themselves.
 func logUpdate(p *PG, from int32, m *message.OSDPGUpdateLogMissing) {
 	tx := p.newTx()
 	for i := range m.Entries {
-		p.appendEntry(&m.Entries[i])
+		e := &m.Entries[i]
+		p.appendEntry(e)
+		if !e.IsError() && !p.own.Info.LastBackfill.Less(e.Object) {
+			p.own.Missing.AddNext(e) // given up at an operator's word
+			p.forgetContext(e.Object)
+		}
 	}
+	p.own.ResetLastComplete()
 	p.saveLog(tx, m.TrimTo)
 	reply := &message.OSDPGUpdateLogMissingReply{PGHeader: p.answer(&m.PGHeader), From: p.id.Shard, RepTID: m.RepTID}
 	p.confirm(tx, from, func(done pglog.Version) {

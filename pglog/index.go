@@ -45,8 +45,15 @@ type logDelta struct {
 	dirtyDup map[Version]struct{} // versions whose duplicate came or went
 }
 
-// Index makes a log searchable. It refuses entries or duplicates that are out of
-// order or outside the log's bounds. The entries count as already persisted.
+// MaxDups bounds the duplicates of a log that comes from a store or a peer. Logs were
+// found with many millions, more than memory holds; the newest are taken. That is
+// far above osd_pg_log_dups_tracked, which is what a log shrinks to in the end.
+const MaxDups = 1 << 16
+
+// Index makes a log searchable. It refuses entries that are out of order or outside
+// the log's bounds; duplicates are put in order, since merging PGs mixes up
+// theirs, and all but the newest [MaxDups] are left out. Entries and
+// duplicates count as already persisted.
 func Index(l Log) (*IndexedLog, error) {
 	x := &IndexedLog{head: l.Head, tail: l.Tail, canRollbackTo: l.CanRollbackTo,
 		rollbackInfoTrimmedTo: l.RollbackInfoTrimmedTo}
@@ -60,12 +67,13 @@ func Index(l Log) (*IndexedLog, error) {
 		x.entries = append(x.entries, n)
 	}
 	for i := range l.Dups {
-		u := &l.Dups[i]
-		if i > 0 && u.Version.Less(l.Dups[i-1].Version) {
-			return nil, fmt.Errorf("log (%v,%v] has duplicate %v after %v", l.Tail, l.Head, u.Version, l.Dups[i-1].Version)
-		}
-		x.dups = append(x.dups, u)
+		x.dups = append(x.dups, &l.Dups[i])
 	}
+	older := func(a, b *Dup) int { return a.Version.Compare(b.Version) }
+	if !slices.IsSortedFunc(x.dups, older) {
+		slices.SortStableFunc(x.dups, older)
+	}
+	x.dups = x.dups[max(0, len(x.dups)-MaxDups):]
 	x.reindex()
 	return x, nil
 }
@@ -366,32 +374,6 @@ func (l *IndexedLog) part(first int, tail Version, dupsTracked uint64) Log {
 		out.Entries = append(out.Entries, *n)
 	}
 	return out
-}
-
-// Split moves the entries on objects whose hash, in its low bits, equals the
-// child's seed to a new log. The duplicates, which do not know their object, go
-// to both.
-func (l *IndexedLog) Split(seed uint32, bits uint) *IndexedLog {
-	child := &IndexedLog{head: l.head, tail: l.tail, canRollbackTo: l.canRollbackTo,
-		rollbackInfoTrimmedTo: l.rollbackInfoTrimmedTo, dups: slices.Clone(l.dups)}
-	mask := uint32(1)<<bits - 1
-	var stay []*Entry
-	for _, n := range l.entries {
-		if n.Object.Hash&mask == seed {
-			child.entries = append(child.entries, n)
-			child.delta.add(n)
-			l.delta.remove(n)
-		} else {
-			stay = append(stay, n)
-		}
-	}
-	l.entries = stay
-	l.reindex()
-	child.reindex()
-	for _, u := range child.dups {
-		child.delta.touchDup(u.Version)
-	}
-	return child
 }
 
 // Clone returns a copy; changes to one do not show in the other.

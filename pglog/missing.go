@@ -186,13 +186,6 @@ func (m *Missing) Remove(o object.ID) {
 	m.touch(o)
 }
 
-// RemoveUpTo takes an object out if what it needs is at most v.
-func (m *Missing) RemoveUpTo(o object.ID, v Version) {
-	if m.HasUpTo(o, v) {
-		m.Remove(o)
-	}
-}
-
 // Got records that the copy now has the object in version v. It is an error if
 // the object is not missing or needs a later version than v and is not to be
 // deleted; nothing changes then.
@@ -285,19 +278,6 @@ func (m *Missing) Equal(o *Missing) bool {
 	return maps.EqualFunc(m.items, o.items, func(a, b MissingItem) bool {
 		return a.Need == b.Need && a.Have == b.Have && a.Delete == b.Delete && a.Clean.Equal(b.Clean)
 	})
-}
-
-// SplitInto moves the objects whose hash, in its low bits, equals the child's
-// seed to child.
-func (m *Missing) SplitInto(child *Missing, seed uint32, bits uint) {
-	child.IncludesDeletes = m.IncludesDeletes
-	mask := uint32(1)<<bits - 1
-	for o, i := range m.Sorted() {
-		if o.Hash&mask == seed {
-			child.Add(o, i.Need, i.Have, i.Delete)
-			m.Remove(o)
-		}
-	}
 }
 
 func (m *Missing) touch(o object.ID) {

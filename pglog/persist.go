@@ -149,6 +149,7 @@ type Persister struct {
 	mayDel   bool    // the mark that deletes may be missing is stored
 	stored   Version // last_update of the stored info
 	slowInfo []byte  // the stored info without fast fields and purged snapshots, encoded
+	dupsFrom string  // duplicates with lesser keys are still stored, but no part of the log
 }
 
 // NewPersister returns the persister of a PG. exists says that the PG was loaded
@@ -185,6 +186,10 @@ func (p *Persister) Write(tx *objectstore.Transaction, info *Info, log *IndexedL
 	if p.requireRollback {
 		set[keyCanRollbackTo] = encoded(versionSize, log.canRollbackTo.Encode)
 		set[keyTrimmedTo] = encoded(versionSize, log.rollbackInfoTrimmedTo.Encode)
+	}
+	if p.dupsFrom != "" {
+		tx.OmapRmRange(p.coll, p.meta, dupKeyPrefix, p.dupsFrom)
+		p.dupsFrom = ""
 	}
 	if len(remove) > 0 {
 		slices.Sort(remove)
@@ -333,6 +338,15 @@ type loader struct {
 	log      Log
 	crt, rit *Version
 	missing  *Missing
+	dupsFrom string // key of the oldest duplicate that was kept, if not all were
+}
+
+// keepNewestDups drops all but the newest n duplicates; they are read oldest first.
+func (l *loader) keepNewestDups(n int) {
+	if cut := len(l.log.Dups) - n; cut > 0 {
+		l.log.Dups = slices.Clone(l.log.Dups[cut:])
+		l.dupsFrom = l.log.Dups[0].Key()
+	}
 }
 
 func (l *loader) take(key string, shared []byte) error {
@@ -358,6 +372,9 @@ func (l *loader) take(key string, shared []byte) error {
 		l.missing.Set(o, i)
 	case strings.HasPrefix(key, dupKeyPrefix):
 		l.log.Dups = append(l.log.Dups, DecodeDup(d))
+		if len(l.log.Dups) >= 2*MaxDups {
+			l.keepNewestDups(MaxDups)
+		}
 	default:
 		n, err := DecodeStoredEntry(value)
 		l.log.Entries = append(l.log.Entries, n)
@@ -370,6 +387,8 @@ func (l *loader) finish(out *Loaded) error {
 	if err := l.decodeInfo(out); err != nil {
 		return err
 	}
+	l.keepNewestDups(MaxDups)
+	out.Persister.dupsFrom = l.dupsFrom
 	l.log.Head, l.log.Tail = out.Info.LastUpdate, out.Info.LogTail
 	l.log.CanRollbackTo = out.Info.LastUpdate
 	if l.crt != nil {

@@ -19,7 +19,8 @@ func ProcReplicaLog(auth *IndexedLog, olog Log, oinfo *Info, omissing *Missing) 
 	if err != nil {
 		return Info{}, nil, fmt.Errorf("%w: peer's %v", ErrInconsistent, err)
 	}
-	m := merger{Plan: Plan{Copy: Copy{Log: peer, Info: oinfo.Clone(), Missing: omissing.Clone()}}}
+	m := newMerger(Copy{Log: peer, Info: *oinfo, Missing: omissing})
+	peer = m.Copy.Log
 	info := &m.Copy.Info
 	if olog.Head.Less(auth.tail) || olog.Head == auth.head {
 		return *info, m.Copy.Missing, nil

@@ -1,8 +1,8 @@
 package pglog
 
 import (
+	"math"
 	"slices"
-	"sort"
 )
 
 // TrimOptions bound a log. The names in parentheses are Ceph's options.
@@ -15,7 +15,7 @@ type TrimOptions struct {
 	// dropped at once.
 	Min, Max uint64
 	// DupsTracked is over how many versions back from the head requests are
-	// remembered (osd_pg_log_dups_tracked).
+	// remembered, and how many duplicates are kept (osd_pg_log_dups_tracked).
 	DupsTracked uint64
 }
 
@@ -36,31 +36,41 @@ func TrimTargetEntries(perOSD, pgs, least, most uint64) uint64 {
 
 // TrimTarget returns the version up to which the log should be trimmed, at most
 // limit, which is what all members have on disk; zero if there is nothing to do
-// (PeeringState::calc_trim_to).
+// (PeeringState::calc_trim_to_aggressive). At least o.Target entries stay, also of a
+// log that a split left with fewer than it spans.
 func (l *IndexedLog) TrimTarget(limit Version, o TrimOptions) Version {
 	limit = MinOf(limit, l.canRollbackTo)
-	size := l.ApproxSize()
-	if limit.IsZero() || size <= o.Target || len(l.entries) == 0 {
+	size, there := l.ApproxSize(), uint64(len(l.entries))
+	if limit.IsZero() || size <= o.Target || there <= o.Target {
 		return Version{}
 	}
-	n := min(size-o.Target, o.Max, uint64(len(l.entries)))
-	if n < o.Min && o.Max >= o.Min {
+	n := min(size-o.Target, o.Max)
+	if n == 0 || n < o.Min && o.Max >= o.Min {
 		return Version{}
 	}
-	return MinOf(l.entries[n-1].Version, limit)
+	return MinOf(l.entries[min(n, there-o.Target)-1].Version, limit)
 }
 
-// Trim drops entries up to v, at most what can no longer be undone, and keeps
-// what their requests were told as duplicates. Duplicates further back than
-// o.DupsTracked versions are dropped, the oldest first, with entries or once o.Min
-// of them are there, and o.Max at most: a log that arrives bloated shrinks step by
-// step. It returns how many entries were dropped.
+// Trim drops entries up to v, o.Max at most and none that can still be undone, and
+// keeps what their requests were told as duplicates. Duplicates beyond the last
+// o.DupsTracked, in versions or in number, are dropped, the oldest first, with
+// entries or once o.Min of them are there, and o.Max at most: a log that arrives
+// bloated shrinks step by step, and no step is large. It returns how many entries
+// were dropped; the new tail says up to where.
+//
+// Ceph 16.2.6 drops all that v and the versions ask for at once, and does not count;
+// later releases count (github.com/ceph/ceph/pull/45529).
 func (l *IndexedLog) Trim(v Version, o TrimOptions) int {
-	v = MinOf(v, l.canRollbackTo)
+	v = MinOf(v, MinOf(l.canRollbackTo, l.head))
+	n := min(l.firstAfter(v), int(min(o.Max, math.MaxInt32)))
+	if n < len(l.entries) && l.entries[n].Version.AtMost(v) {
+		v = l.tail // cut short
+		if n > 0 {
+			v = l.entries[n-1].Version
+		}
+	}
 	oldest := oldestDup(l.head, o.DupsTracked)
-	n := 0
-	for ; n < len(l.entries) && l.entries[n].Version.AtMost(v); n++ {
-		old := l.entries[n]
+	for _, old := range l.entries[:n] {
 		l.unindex(old)
 		l.delta.remove(old)
 		if old.Version.V >= oldest {
@@ -71,9 +81,19 @@ func (l *IndexedLog) Trim(v Version, o TrimOptions) int {
 	}
 	l.entries = l.entries[n:]
 	l.tail = MaxOf(l.tail, v)
-	stale := sort.Search(len(l.dups), func(i int) bool { return l.dups[i].Version.V >= oldest })
-	if n > 0 || uint64(stale) >= o.Min {
-		l.dropDups(int(min(uint64(stale), o.Max)))
+	if stale := l.staleDups(oldest, o); n > 0 || uint64(stale) >= o.Min {
+		l.dropDups(stale)
+	}
+	return n
+}
+
+// staleDups returns how many of the oldest duplicates are to be dropped at once.
+func (l *IndexedLog) staleDups(oldest uint64, o TrimOptions) int {
+	n := 0
+	for ; n < len(l.dups) && uint64(n) < o.Max; n++ {
+		if l.dups[n].Version.V >= oldest && uint64(len(l.dups)-n) <= o.DupsTracked {
+			break
+		}
 	}
 	return n
 }
@@ -126,10 +146,9 @@ func (l *IndexedLog) forgetDup(u *Dup) {
 // mergeDups takes over duplicates of another log: those newer and those older
 // than its own. Duplicates of versions that the log has entries for go
 // (PGLog::merge_log_dups). It reports whether anything changed.
-func (l *IndexedLog) mergeDups(other []Dup) bool {
+func (l *IndexedLog) mergeDups(other []*Dup) bool {
 	var older, newer []*Dup
-	for i := range other {
-		u := &other[i]
+	for _, u := range other {
 		switch {
 		case len(l.dups) == 0 || l.dups[len(l.dups)-1].Version.Less(u.Version):
 			newer = append(newer, u)

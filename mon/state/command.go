@@ -51,6 +51,7 @@ type Settings struct {
 	AutoscaleMode     string // osd_pool_default_pg_autoscale_mode
 	MaxPoolPGNum      int64  // mon_max_pool_pg_num
 	MaxPGPerOSD       int64  // mon_max_pg_per_osd
+	AllowPGNumChange  bool   // mon_allow_pool_pg_num_change
 	AllowPoolDelete   bool   // mon_allow_pool_delete
 	AllowPoolSizeOne  bool   // mon_allow_pool_size_one
 	ChooseleafType    int64  // osd_crush_chooseleaf_type

@@ -49,7 +49,7 @@ type cluster struct {
 var testFSID = entity.UUID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 
 func testSettings() Settings {
-	return Settings{PoolSize: 3, PoolPGNum: 32, PoolCrushRule: -1, AutoscaleMode: "off", MaxPoolPGNum: 65536, MaxPGPerOSD: 250,
+	return Settings{PoolSize: 3, PoolPGNum: 32, PoolCrushRule: -1, AutoscaleMode: "off", AllowPGNumChange: true, MaxPoolPGNum: 65536, MaxPGPerOSD: 250,
 		AllowPoolDelete: true, AutoMarkNewIn: true, AutoMarkAutoOutIn: true, LaggyWeight: 0.3, LaggyMaxInterval: 300,
 		MinEpochs: 500, BlocklistExpire: 3600, LogMax: 10}
 }

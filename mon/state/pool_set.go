@@ -16,7 +16,8 @@ var poolSetters = map[string]func(*txn, *poolChange) *Reply{
 	"min_size":          (*txn).setPoolMinSize,
 	"pg_num":            (*txn).setPGNum,
 	"pgp_num":           (*txn).setPGPNum,
-	"pgp_num_actual":    (*txn).setPGPNum,
+	"pgp_num_actual":    (*txn).setPGPNumActual,
+	"pg_num_actual":     (*txn).setPGNumActual,
 	"crush_rule":        (*txn).setCrushRule,
 	"pg_autoscale_mode": (*txn).setAutoscaleMode,
 	"fast_read":         (*txn).setFastRead,
@@ -128,39 +129,6 @@ func (t *txn) setPoolMinSize(c *poolChange) *Reply {
 		return refusal(syscall.EINVAL, "pool min_size must be between 1 and size, which is set to %d", c.pool.Size)
 	}
 	t.editPool(c.id).MinSize = uint8(c.n)
-	return nil
-}
-
-// setPGNum refuses to change the number of PGs: OSDs neither split nor merge
-// PGs yet, and a changed number would misplace every object.
-func (t *txn) setPGNum(c *poolChange) *Reply {
-	if refuse := c.integer(); refuse != nil {
-		return refuse
-	}
-	if c.n == int64(c.pool.PGNumTarget) {
-		return nil
-	}
-	if c.n <= 0 || c.n > c.a.Settings.MaxPoolPGNum {
-		return refusal(syscall.ERANGE, "'pg_num' must be greater than 0 and less than or equal to %d (you may adjust 'mon max pool pg num' for higher values)", c.a.Settings.MaxPoolPGNum)
-	}
-	return refusal(syscall.EOPNOTSUPP, "changing pg_num of a pool that exists is not supported")
-}
-
-func (t *txn) setPGPNum(c *poolChange) *Reply {
-	if c.pool.HasFlag(osdmap.PoolFlagNoPGChange) {
-		return refusal(syscall.EPERM, "pool pgp_num change is disabled; you must unset nopgchange flag for the pool first")
-	}
-	if refuse := c.integer(); refuse != nil {
-		return refuse
-	}
-	switch {
-	case c.n <= 0:
-		return refusal(syscall.EINVAL, "specified pgp_num must > 0, but you set to %d", c.n)
-	case c.n > int64(c.pool.PGNum):
-		return refusal(syscall.EINVAL, "specified pgp_num %d > pg_num %d", c.n, c.pool.PGNum)
-	}
-	p := t.editPool(c.id)
-	p.PGPNum, p.PGPNumTarget = uint32(c.n), uint32(c.n)
 	return nil
 }
 

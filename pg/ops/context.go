@@ -226,6 +226,7 @@ const (
 	ENoData      = -int32(syscall.ENODATA)
 	EOverflow    = -int32(syscall.EOVERFLOW)
 	EOpNotSupp   = -int32(syscall.EOPNOTSUPP)
+	ENoSys       = -int32(syscall.ENOSYS)
 	ENotConn     = -int32(syscall.ENOTCONN)
 	ETimedOut    = -int32(syscall.ETIMEDOUT)
 	ECanceled    = -int32(syscall.ECANCELED)

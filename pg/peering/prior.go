@@ -19,6 +19,9 @@ type PriorSet struct {
 	// maps OSDs to the epoch in which they were last declared lost.
 	Blocked   bool
 	BlockedBy map[int32]uint32
+	// Readers were members of intervals that may have answered clients and whose
+	// promises may still hold: the last that went active, and what came after. Sorted.
+	Readers []int32
 
 	up map[int32]bool // as seen when the set was built, of all it looked at
 }
@@ -52,7 +55,7 @@ func fateOf(m *osdmap.Map, osd int32, start uint32) (fate, uint32) {
 // what happened in older intervals is known to whoever took part in it.
 func BuildPrior(m *osdmap.Map, up, acting []int32, past osdmap.PastIntervals, les uint32) PriorSet {
 	p := PriorSet{BlockedBy: map[int32]uint32{}, up: map[int32]bool{}}
-	probe, down := map[int32]bool{}, map[int32]bool{}
+	probe, down, readers := map[int32]bool{}, map[int32]bool{}, map[int32]bool{}
 	for _, osd := range slices.Concat(acting, up) {
 		if osd != osdmap.ItemNone {
 			probe[osd] = true
@@ -70,7 +73,11 @@ func BuildPrior(m *osdmap.Map, up, acting []int32, past osdmap.PastIntervals, le
 	}
 	for _, i := range past.MaybeRWBackTo(les) {
 		p.consider(m, i)
+		for _, s := range i.Acting {
+			readers[s.OSD] = true
+		}
 	}
+	p.Readers = slices.Sorted(maps.Keys(readers))
 	p.Probe = slices.Sorted(maps.Keys(probe))
 	p.Down = slices.Sorted(maps.Keys(down))
 	return p

@@ -111,9 +111,7 @@ func readerProcess() bool {
 // it goes on, not even to a client that slept as long and still takes it for the
 // primary.
 //
-// It belongs to the soak: as long as PGs have no read leases, an old primary that
-// gets such a client's operation before the map that deposes it does answer, which
-// is rare.
+// It takes minutes, and belongs to the soak; package pg tests the same in simulated time.
 func TestNoStaleReadAfterStop(t *testing.T) {
 	if soakTime(t) == 0 {
 		t.Skip("only with SEPIOLA_CRASH_SOAK")
