@@ -59,6 +59,8 @@ type session struct {
 	n    *node
 	inc  int
 	dead bool
+	// backoffs are what the OSD wants nothing sent for.
+	backoffs []*message.OSDBackoff
 }
 
 // clientCall is an operation as it reaches an OSD.
@@ -125,6 +127,9 @@ func (c *client) send(o *clientOp) {
 		return
 	}
 	o.sess = s
+	if s.backedOff(o) {
+		return
+	}
 	o.Sends++
 	msg := *o.msg
 	msg.PGID, msg.Epoch = o.at.pgid.Whole(), c.epoch
@@ -237,18 +242,52 @@ func (c *client) resendLost() {
 	}
 }
 
-// reply sends an answer back. What else an OSD may tell a client panics until
-// somebody wires it.
+// reply sends an answer back, or a backoff. What else an OSD may tell a client
+// panics until somebody wires it.
 func (s *session) reply(b message.Body) {
-	if _, ok := b.(*message.OSDOpReply); !ok {
+	switch b.(type) {
+	case *message.OSDOpReply, *message.OSDBackoff:
+	default:
 		panic(fmt.Sprintf("sim: a message %T to a client is not wired in session.reply", b))
 	}
 	w, take := s.c.w, s.c.w.copies(b)
 	w.post(int(s.n.id), w.clientEnd(s.c.index), false, func() {
-		if !s.dead {
-			s.c.answered(take().(*message.OSDOpReply))
+		if s.dead {
+			return
+		}
+		switch m := take().(type) {
+		case *message.OSDOpReply:
+			s.c.answered(m)
+		case *message.OSDBackoff:
+			s.backoff(m)
 		}
 	})
+}
+
+// backoff keeps operations, or sends what was kept.
+func (s *session) backoff(m *message.OSDBackoff) {
+	s.c.w.trace("client.%d backoff %d of %v on osd.%d", s.c.index, m.Op, m.PGID, s.n.id)
+	if m.Op == message.BackoffBlock {
+		s.backoffs = append(s.backoffs, m)
+		return
+	}
+	s.backoffs = slices.DeleteFunc(s.backoffs, func(b *message.OSDBackoff) bool { return b.ID == m.ID && b.PGID == m.PGID })
+	for _, o := range s.c.inOrder() {
+		if covers(m, o) {
+			o.at = s.c.aim(o)
+			s.c.send(o)
+		}
+	}
+}
+
+// backedOff reports whether the OSD wants the operation kept.
+func (s *session) backedOff(o *clientOp) bool {
+	return slices.ContainsFunc(s.backoffs, func(b *message.OSDBackoff) bool { return covers(b, o) })
+}
+
+func covers(b *message.OSDBackoff, o *clientOp) bool {
+	id := o.msg.Object
+	return o.at.pgid == b.PGID.PGID && (id == b.Begin || !id.Less(b.Begin) && id.Less(b.End))
 }
 
 // answered takes the answer to an operation.

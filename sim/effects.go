@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"time"
 
+	"sepiola/backfill"
 	"sepiola/message"
+	"sepiola/object"
 	"sepiola/pg"
 )
 
@@ -13,7 +15,14 @@ func (n *node) drive(s *slot, ev pg.Event) {
 	if s.gone {
 		return
 	}
-	pg.Drive(s.pg, n.wallTime(), ev, &n.fx, func(e pg.Effect) { n.effect(s, e) })
+	fx := &n.fx
+	if n.driving {
+		fx = new(pg.Effects) // an effect of one PG is an event of another
+	}
+	was := n.driving
+	n.driving = true
+	pg.Drive(s.pg, n.wallTime(), ev, fx, func(e pg.Effect) { n.effect(s, e) })
+	n.driving = was
 }
 
 // wallTime is the OSD's own clock, which differs from everybody else's.
@@ -36,6 +45,13 @@ func (n *node) effect(s *slot, e pg.Effect) {
 		n.submit(s, e)
 	case pg.StartTimer:
 		n.startTimer(s, e)
+	case pg.Spawn:
+		w.trace("osd.%d %v splits off", n.id, e.PG.ID())
+		n.adopt(e.PG, &pg.Effects{})
+	case pg.Reserve:
+		n.decide(e.Scope, n.slotsOf[e.Scope].Ask(backfill.Request{PG: s.pg.ID(), Priority: e.Priority, Gen: e.Gen}))
+	case pg.Release:
+		n.release(e.Scope, s.pg.ID())
 	case pg.NeedUpThru:
 		if e.Epoch > n.asks.upThru {
 			n.asks.upThru = e.Epoch
@@ -52,6 +68,8 @@ func (n *node) effect(s *slot, e pg.Effect) {
 		w.trace("osd.%d has removed %v", n.id, id)
 		s.gone = true
 		delete(n.pgs, id)
+		n.release(pg.ScopeLocal, s.pg.ID())
+		n.release(pg.ScopeRemote, s.pg.ID())
 		n.takeBack(e.Events)
 	case pg.StatsChanged:
 	case pg.ClusterLog:
@@ -63,6 +81,21 @@ func (n *node) effect(s *slot, e pg.Effect) {
 		w.trace("osd.%d %v %s", n.id, id, e.Text)
 	default:
 		panic(fmt.Sprintf("sim: effect %T is not wired in node.effect", e))
+	}
+}
+
+func (n *node) release(scope pg.Scope, id object.SPGID) {
+	n.decide(scope, n.slotsOf[scope].Release(id))
+}
+
+// decide tells PGs of slots that were given and taken away.
+func (n *node) decide(scope pg.Scope, list []backfill.Decision) {
+	for _, d := range list {
+		n.after(20*time.Microsecond, func() {
+			if s := n.pgs[d.PG.PGID]; s != nil {
+				n.drive(s, pg.Reserved{Scope: scope, Gen: d.Gen, Granted: d.Granted})
+			}
+		})
 	}
 }
 

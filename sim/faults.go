@@ -26,6 +26,7 @@ const (
 	FaultSlow
 	FaultEIO
 	FaultFull
+	FaultSlots
 	FaultSplit
 )
 
@@ -36,7 +37,8 @@ type faultClass struct {
 	// inject lets it happen once; nil for what has its effect elsewhere.
 	inject func(*injector)
 	weight int
-	// missing says why the class is refused; "" for one that can be had.
+	// missing says why the class is refused, if package pg cannot do with it yet; ""
+	// for one that can be had.
 	missing string
 }
 
@@ -71,21 +73,14 @@ func init() {
 		{name: "eio", help: "an object of one copy cannot be read", bit: FaultEIO, inject: (*injector).eio, weight: 4},
 		{name: "full", help: "a disk fills up beyond the failsafe ratio, and the pool is marked full", bit: FaultFull,
 			inject: (*injector).full, weight: 2},
-		{name: "split", help: "the number of PGs grows", bit: FaultSplit, missing: "PGs cannot be split yet"},
+		{name: "slots", help: "slots for recovery and backfill are taken away in mid-work", bit: FaultSlots,
+			inject: (*injector).slots, weight: 2},
+		{name: "split", help: "the number of PGs grows", bit: FaultSplit, inject: (*injector).split, weight: 2},
 	}
 }
 
 // AllFaults is every class that can be had.
-const AllFaults = FaultSplit - 1
-
-// needLeases are the classes under which a primary may live on that the map has
-// replaced. Without read leases it answers reads with what was there before.
-const needLeases = FaultPartition | FaultMarkDown
-
-// HaveLeases says that package pg keeps read leases, so that no read may be stale
-// whatever happens. Without them reads are held to be fresh only where no fault
-// cuts off a primary that lives.
-const HaveLeases = false
+const AllFaults = FaultSplit<<1 - 1
 
 // ParseFaults reads a list of names divided by commas. "all" stands for all that
 // can be had, "none" for none, and a name after a minus sign is taken away.

@@ -135,7 +135,7 @@ func (m *monitor) boot(n *node, inc int) {
 	case cur.TestFlag(osdmap.FlagNoUp), known >= inc: // or from before it came up last
 		return
 	case cur.IsUp(n.id):
-		m.markDown(n.id, known)
+		m.markDown(n.id, known, false)
 		return // it asks again
 	case m.pending != nil && m.pending.HasState(n.id, osdmap.OSDUp):
 		return
@@ -166,15 +166,23 @@ func (m *monitor) pendingBoot(osd int32) bool {
 	return ok
 }
 
-// markDown marks an incarnation of an OSD down.
-func (m *monitor) markDown(osd int32, inc int) {
+// markDown marks an incarnation of an OSD down; dead says that it is known not to
+// live any more, because its host refuses connections.
+func (m *monitor) markDown(osd int32, inc int, dead bool) {
 	cur := m.newest()
 	if cur.IsDown(osd) || m.incarnationOf(osd, cur.Info(osd).UpFrom) != inc ||
 		m.pending != nil && m.pending.HasState(osd, osdmap.OSDUp) {
 		return
 	}
 	m.w.trace("monitor marks osd.%d down", osd)
-	m.change(func(_ *osdmap.Map, p *osdmap.Incremental) { p.NewState[osd] ^= osdmap.OSDUp })
+	m.change(func(cur *osdmap.Map, p *osdmap.Incremental) {
+		p.NewState[osd] ^= osdmap.OSDUp
+		if dead {
+			x := cur.OSDXInfo[osd]
+			x.DeadEpoch = p.Epoch
+			p.NewXInfo[osd] = x
+		}
+	})
 	m.downAt[osd] = m.w.now
 	if m.w.has(FaultOut) && !m.w.quiet {
 		m.planOut(osd, m.w.now)
@@ -207,7 +215,7 @@ func (m *monitor) suspect(n *node, inc int) {
 		case m.newest().TestFlag(osdmap.FlagNoDown):
 			m.suspect(n, inc)
 		default:
-			m.markDown(n.id, inc)
+			m.markDown(n.id, inc, !n.alive && m.w.oneIn(2))
 		}
 	})
 }

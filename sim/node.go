@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"sepiola/backfill"
 	"sepiola/entity"
 	"sepiola/message"
 	"sepiola/object"
@@ -28,10 +29,13 @@ type node struct {
 	epoch       uint32 // of the newest map here; durable
 	pgs         map[object.PGID]*slot
 	fx          pg.Effects
-	commits     []func()      // to be told to PGs, in order
-	cutOff      int           // by how many partitions
-	early       []early       // of epochs to come
-	waiting     []*clientCall // for PGs that are not made yet, in order
+	driving     bool // fx is in use
+	started     time.Time
+	slotsOf     [2]backfill.Reserver // for recovery and backfill, by scope
+	commits     []func()             // to be told to PGs, in order
+	cutOff      int                  // by how many partitions
+	early       []early              // of epochs to come
+	waiting     []*clientCall        // for PGs that are not made yet, in order
 	peerEpoch   map[int32]uint32
 	asks        asks
 }
@@ -74,7 +78,7 @@ func (n *node) after(d time.Duration, do func()) {
 func (n *node) current() *osdmap.Map { return n.w.maps[n.epoch] }
 
 func (n *node) env() pg.Env {
-	return pg.Env{WhoAmI: n.id, Reader: n.disk, Config: n.w.conf, Failsafe: func() bool { return n.disk.full }}
+	return pg.Env{WhoAmI: n.id, Started: n.started, Reader: n.disk, Config: n.w.conf, Failsafe: func() bool { return n.disk.full }}
 }
 
 // start boots the OSD from its store.
@@ -89,6 +93,11 @@ func (n *node) start() {
 	n.disk.committing = false
 	n.pgs, n.peerEpoch = map[object.PGID]*slot{}, map[int32]uint32{}
 	n.commits, n.early, n.waiting = nil, nil, nil
+	n.started, n.driving = n.wallTime(), false
+	n.slotsOf = [2]backfill.Reserver{}
+	for i := range n.slotsOf {
+		n.slotsOf[i].SetMax(w.taste.slots)
+	}
 	n.asks = asks{pgTemp: map[object.PGID][]int32{}}
 	colls, err := n.disk.Collections()
 	w.must(err)
@@ -300,7 +309,7 @@ func (n *node) deliver(from int32, id object.SPGID, b message.Body) {
 	if reply != nil {
 		n.send([]int32{from}, reply)
 	}
-	if create != nil {
+	if create != nil && !pg.IsOver(id.PGID, func(e uint32) *osdmap.Map { return n.w.maps[e] }, create.Epoch, n.epoch) {
 		n.create(id, *create)
 		if s := n.pgs[id.PGID]; s != nil {
 			n.drive(s, pg.PeerMessage{From: from, Msg: b})

@@ -9,6 +9,7 @@ import (
 	"sepiola/object"
 	"sepiola/objectstore"
 	"sepiola/osdmap"
+	"sepiola/pg"
 	"sepiola/sim/check"
 )
 
@@ -106,7 +107,8 @@ func (m *monitor) undo() {
 			set = uint32(inc.NewFlags)
 		}
 		inc.NewFlags = int32(set &^ flags)
-		inc.Pool(cur, poolID).MinSize = uint8(m.w.opts.MinSize)
+		p := inc.Pool(cur, poolID)
+		p.MinSize, p.PGPNum = uint8(m.w.opts.MinSize), p.PGNum
 		for _, n := range m.w.nodes {
 			inc.NewWeight[n.id], inc.NewPrimaryAffinity[n.id] = osdmap.WeightIn, osdmap.WeightIn
 		}
@@ -121,6 +123,16 @@ func (w *world) isSettled() bool {
 	for _, n := range w.nodes {
 		if !n.alive || n.booting || int(n.epoch) < len(w.maps)-1 || n.disk.Pending() > 0 || len(n.commits) > 0 {
 			return false
+		}
+		for i := range n.slotsOf {
+			if len(n.slotsOf[i].Held())+len(n.slotsOf[i].Waiting()) > 0 {
+				return false
+			}
+		}
+		for _, s := range n.pgs {
+			if i := s.pg.Info(); i.Stats.StatsInvalid {
+				return false // they are guesses after a split, and counted anew
+			}
 		}
 	}
 	for _, c := range w.clients {
@@ -155,6 +167,11 @@ func (w *world) describe() string {
 			fmt.Fprintf(&b, "\n  %v %v %v: %v; %v", s.pg.ID(), s.pg.Mapping(), s.pg.State(), s.pg.Describe(), i.String())
 		}
 	}
+	for _, n := range w.nodes {
+		for i := range n.slotsOf {
+			fmt.Fprintf(&b, "\nosd.%d %v slots held %v, waited for %v", n.id, pg.Scope(i), n.slotsOf[i].Held(), n.slotsOf[i].Waiting())
+		}
+	}
 	for _, c := range w.clients {
 		for _, o := range c.inOrder() {
 			fmt.Fprintf(&b, "\n%v, sent to %d paused %v", o.Op, o.at.primary, o.at.paused)
@@ -166,7 +183,7 @@ func (w *world) describe() string {
 
 // check lets the checkers look at the history and the stores.
 func (w *world) check() {
-	opt := check.Options{StaleReads: !HaveLeases && w.active&needLeases != 0, LooseReads: w.active&FaultFull != 0,
+	opt := check.Options{LooseReads: w.active&FaultFull != 0,
 		ReadErrors: w.active&FaultEIO != 0}
 	names, byObject := w.history.ByObject()
 	for _, name := range names {
