@@ -154,7 +154,7 @@ func (p *PG) dropOps() {
 // has not been tried yet.
 func (p *PG) wakeOps() {
 	p.releaseBackoffs(allBackoffs)
-	p.ready = append(p.waitActive, p.ready...)
+	p.ready = byArrival(append(p.waitActive, p.ready...))
 	p.waitActive = nil
 	p.countWaiting()
 }
