@@ -14,6 +14,11 @@ type backoff struct {
 	to         Session
 	id         uint64
 	begin, end object.ID // end excluded; equal for one object
+	// acked says that the client keeps what is in the range, lifted that it was told to
+	// send it again. One that was lifted is kept until it is acknowledged: what comes
+	// before that was sent before the client heard of it, and must not pass what the
+	// client had to keep.
+	acked, lifted bool
 }
 
 func (b *backoff) covers(o object.ID) bool {
@@ -24,7 +29,7 @@ func (b *backoff) covers(o object.ID) bool {
 func (p *PG) backOff(op *clientOp, begin, end object.ID) {
 	if !p.isBackedOff(&op.ClientOp) {
 		p.backoffSeq++
-		b := backoff{op.From, p.backoffID(), begin, end}
+		b := backoff{to: op.From, id: p.backoffID(), begin: begin, end: end}
 		p.backoffs = append(p.backoffs, b)
 		p.sendBackoff(&b, message.BackoffBlock)
 	}
@@ -54,13 +59,32 @@ func (p *PG) isBackedOff(e *ClientOp) bool {
 
 // releaseBackoffs lets clients send what they keep, for all objects or for one.
 func (p *PG) releaseBackoffs(which func(*backoff) bool) {
-	p.backoffs = slices.DeleteFunc(p.backoffs, func(b backoff) bool {
-		if which(&b) {
-			p.sendBackoff(&b, message.BackoffUnblock)
-			return true
+	for i := range p.backoffs {
+		if b := &p.backoffs[i]; !b.lifted && which(b) {
+			p.sendBackoff(b, message.BackoffUnblock)
+			b.lifted = true
 		}
-		return false
-	})
+	}
+	p.forgetBackoffs()
+}
+
+// backoffAck notes that a client has heard of a backoff. What it sent before is here,
+// or waits for a map, and then the acknowledgement waits with it.
+func (p *PG) backoffAck(e BackoffAck) {
+	if p.waitsForMap(e) {
+		p.waitMap = append(p.waitMap, e)
+		return
+	}
+	for i := range p.backoffs {
+		if b := &p.backoffs[i]; b.to == e.From && b.id == e.ID {
+			b.acked = true
+		}
+	}
+	p.forgetBackoffs()
+}
+
+func (p *PG) forgetBackoffs() {
+	p.backoffs = slices.DeleteFunc(p.backoffs, func(b backoff) bool { return b.acked && b.lifted })
 }
 
 func allBackoffs(*backoff) bool { return true }

@@ -113,6 +113,8 @@ func (p *PG) Step(now time.Time, ev Event, fx *Effects) {
 	case Fetched:
 		p.fetched(e)
 	case Continue:
+	case BackoffAck:
+		p.backoffAck(e)
 	case SessionReset:
 		p.dropSession(e.Session)
 	case ClientOp:

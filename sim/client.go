@@ -269,6 +269,7 @@ func (s *session) backoff(m *message.OSDBackoff) {
 	s.c.w.trace("client.%d backoff %d of %v on osd.%d", s.c.index, m.Op, m.PGID, s.n.id)
 	if m.Op == message.BackoffBlock {
 		s.backoffs = append(s.backoffs, m)
+		s.ack(m)
 		return
 	}
 	s.backoffs = slices.DeleteFunc(s.backoffs, func(b *message.OSDBackoff) bool { return b.ID == m.ID && b.PGID == m.PGID })
@@ -278,6 +279,16 @@ func (s *session) backoff(m *message.OSDBackoff) {
 			s.c.send(o)
 		}
 	}
+}
+
+// ack tells the OSD that what was sent before is all that it gets.
+func (s *session) ack(m *message.OSDBackoff) {
+	w := s.c.w
+	w.post(w.clientEnd(s.c.index), int(s.n.id), false, func() {
+		if slot := s.n.pgs[m.PGID.PGID]; s.n.alive && s.n.incarnation == s.inc && !s.dead && slot != nil {
+			s.n.drive(slot, pg.BackoffAck{From: s, ID: m.ID})
+		}
+	})
 }
 
 // backedOff reports whether the OSD wants the operation kept.
