@@ -14,10 +14,11 @@ type backoff struct {
 	to         Session
 	id         uint64
 	begin, end object.ID // end excluded; equal for one object
-	// acked: the client knows, and all that it sent before has come. Until then what
-	// comes is dropped even if over is set, or a later operation would be taken whose
-	// forerunner was dropped.
-	acked, over bool
+	// acked says that the client keeps what is in the range, lifted that it was told to
+	// send it again. One that was lifted is kept until it is acknowledged: what comes
+	// before that was sent before the client heard of it, and must not pass what the
+	// client had to keep.
+	acked, lifted bool
 }
 
 func (b *backoff) covers(o object.ID) bool {
@@ -59,32 +60,31 @@ func (p *PG) isBackedOff(e *ClientOp) bool {
 // releaseBackoffs lets clients send what they keep, for all objects or for one.
 func (p *PG) releaseBackoffs(which func(*backoff) bool) {
 	for i := range p.backoffs {
-		b := &p.backoffs[i]
-		b.over = b.over || which(b)
-	}
-	p.endBackoffs(false)
-}
-
-// endBackoffs tells clients that backoffs are over, once they have heard of them; at
-// once where the copy goes away.
-func (p *PG) endBackoffs(atOnce bool) {
-	p.backoffs = slices.DeleteFunc(p.backoffs, func(b backoff) bool {
-		if b.over && b.acked || atOnce {
-			p.sendBackoff(&b, message.BackoffUnblock)
-			return true
+		if b := &p.backoffs[i]; !b.lifted && which(b) {
+			p.sendBackoff(b, message.BackoffUnblock)
+			b.lifted = true
 		}
-		return false
-	})
+	}
+	p.forgetBackoffs()
 }
 
-// backoffAck notes that a client keeps what is in a range from here on.
+// backoffAck notes that a client has heard of a backoff. What it sent before is here,
+// or waits for a map, and then the acknowledgement waits with it.
 func (p *PG) backoffAck(e BackoffAck) {
+	if p.waitsForMap(e) {
+		p.waitMap = append(p.waitMap, e)
+		return
+	}
 	for i := range p.backoffs {
 		if b := &p.backoffs[i]; b.to == e.From && b.id == e.ID {
 			b.acked = true
 		}
 	}
-	p.endBackoffs(false)
+	p.forgetBackoffs()
+}
+
+func (p *PG) forgetBackoffs() {
+	p.backoffs = slices.DeleteFunc(p.backoffs, func(b backoff) bool { return b.acked && b.lifted })
 }
 
 func allBackoffs(*backoff) bool { return true }

@@ -47,7 +47,7 @@ type simSession struct {
 	c       *simClient
 	osd     int32
 	dead    bool
-	queue   []message.Body
+	queue   []message.Body // operations and acknowledgements of backoffs
 	replies []message.Body
 	blocked []*message.OSDBackoff
 }
@@ -181,15 +181,14 @@ func (c *simClient) nextMap() {
 // deliver brings the next operation of a session to its OSD.
 func (s *simSession) deliver() {
 	o := s.c.w.osds[s.osd]
-	m, ok := s.queue[0].(*message.OSDOp)
-	if !ok {
-		b := s.queue[0].(*message.OSDBackoff)
+	if b, ok := s.queue[0].(*message.OSDBackoff); ok {
 		s.queue = s.queue[1:]
 		if p := o.pgs[b.PGID.PGID]; p != nil {
 			o.step(p, pg.BackoffAck{From: s, ID: b.ID})
 		}
 		return
 	}
+	m := s.queue[0].(*message.OSDOp)
 	p := o.pgs[m.PGID.PGID]
 	cur := s.c.w.maps[o.epoch]
 	if p == nil && (m.Epoch > o.epoch || cur.PGToActingPrimary(m.PGID.PGID) == o.id) {
@@ -229,7 +228,7 @@ func (s *simSession) backoff(b *message.OSDBackoff) {
 	c.w.backoffs++
 	if b.Op == message.BackoffBlock {
 		s.blocked = append(s.blocked, b)
-		s.queue = append(s.queue, &message.OSDBackoff{PGID: b.PGID, Op: message.BackoffAckBlock, ID: b.ID})
+		s.queue = append(s.queue, b)
 		return
 	}
 	s.blocked = slices.DeleteFunc(s.blocked, func(x *message.OSDBackoff) bool { return x.ID == b.ID })

@@ -32,7 +32,6 @@ func removeCopy(p *PG, from int32, _ *message.OSDPGRemove) {
 // goes last, so that a restart goes on with the removal when it hears from the
 // primary again.
 func (p *PG) startDelete() {
-	p.endBackoffs(true)
 	p.dropOps()
 	p.state = &deleting{} // what waits for a map is for whoever comes next
 	p.note("removing this copy")

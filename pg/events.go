@@ -57,7 +57,8 @@ type Reserved struct {
 // it need not be answered.
 type SessionReset struct{ Session Session }
 
-// BackoffAck is a client's word that it heard of a backoff.
+// BackoffAck says that a client has heard of a backoff (the acknowledgement of an
+// MOSDBackoff). It comes in order with the client's operations.
 type BackoffAck struct {
 	From Session
 	ID   uint64

@@ -107,6 +107,10 @@ func (p *PG) waitsForMap(ev Event) bool {
 			if o, ok := w.(ClientOp); ok && o.From == e.From {
 				return true
 			}
+		case BackoffAck:
+			if o, ok := w.(ClientOp); ok && o.From == e.From {
+				return true
+			}
 		}
 	}
 	return false
@@ -126,6 +130,8 @@ func (p *PG) wakeMapWaiters() {
 		case ClientOp:
 			p.waiting--
 			p.clientOp(e)
+		case BackoffAck:
+			p.backoffAck(e)
 		}
 	}
 }

@@ -55,11 +55,12 @@ func (t *target) same(u *target) bool {
 
 // session is a connection to one incarnation of an OSD.
 type session struct {
-	c       *client
-	n       *node
-	inc     int
-	dead    bool
-	blocked []*message.OSDBackoff
+	c    *client
+	n    *node
+	inc  int
+	dead bool
+	// backoffs are what the OSD wants nothing sent for.
+	backoffs []*message.OSDBackoff
 }
 
 // clientCall is an operation as it reaches an OSD.
@@ -126,8 +127,8 @@ func (c *client) send(o *clientOp) {
 		return
 	}
 	o.sess = s
-	if slices.ContainsFunc(s.blocked, func(b *message.OSDBackoff) bool { return covers(b, o.msg.Object) }) {
-		return // sent when the OSD says so
+	if s.backedOff(o) {
+		return
 	}
 	o.Sends++
 	msg := *o.msg
@@ -241,9 +242,14 @@ func (c *client) resendLost() {
 	}
 }
 
-// reply sends an answer back. What else an OSD may tell a client panics until
-// somebody wires it.
+// reply sends an answer back, or a backoff. What else an OSD may tell a client
+// panics until somebody wires it.
 func (s *session) reply(b message.Body) {
+	switch b.(type) {
+	case *message.OSDOpReply, *message.OSDBackoff:
+	default:
+		panic(fmt.Sprintf("sim: a message %T to a client is not wired in session.reply", b))
+	}
 	w, take := s.c.w, s.c.w.copies(b)
 	w.post(int(s.n.id), w.clientEnd(s.c.index), false, func() {
 		if s.dead {
@@ -254,35 +260,45 @@ func (s *session) reply(b message.Body) {
 			s.c.answered(m)
 		case *message.OSDBackoff:
 			s.backoff(m)
-		default:
-			panic(fmt.Sprintf("sim: a message %T to a client is not wired in session.reply", b))
 		}
 	})
 }
 
-// backoff keeps what is in the range of a backoff, or sends it again at its end.
-func (s *session) backoff(b *message.OSDBackoff) {
-	s.c.w.trace("client.%d backoff op %d id %d from osd.%d", s.c.index, b.Op, b.ID, s.n.id)
-	if b.Op == message.BackoffBlock {
-		s.blocked = append(s.blocked, b)
-		w := s.c.w
-		w.post(w.clientEnd(s.c.index), int(s.n.id), false, func() {
-			if slot := s.n.pgs[b.PGID.PGID]; s.n.alive && s.n.incarnation == s.inc && !s.dead && slot != nil {
-				s.n.drive(slot, pg.BackoffAck{From: s, ID: b.ID})
-			}
-		})
+// backoff keeps operations, or sends what was kept.
+func (s *session) backoff(m *message.OSDBackoff) {
+	s.c.w.trace("client.%d backoff %d of %v on osd.%d", s.c.index, m.Op, m.PGID, s.n.id)
+	if m.Op == message.BackoffBlock {
+		s.backoffs = append(s.backoffs, m)
+		s.ack(m)
 		return
 	}
-	s.blocked = slices.DeleteFunc(s.blocked, func(x *message.OSDBackoff) bool { return x.ID == b.ID })
+	s.backoffs = slices.DeleteFunc(s.backoffs, func(b *message.OSDBackoff) bool { return b.ID == m.ID && b.PGID == m.PGID })
 	for _, o := range s.c.inOrder() {
-		if o.sess == s && covers(b, o.msg.Object) {
+		if covers(m, o) {
+			o.at = s.c.aim(o)
 			s.c.send(o)
 		}
 	}
 }
 
-func covers(b *message.OSDBackoff, o object.ID) bool {
-	return b.Begin == o || b.Begin.Less(o) && o.Less(b.End)
+// ack tells the OSD that what was sent before is all that it gets.
+func (s *session) ack(m *message.OSDBackoff) {
+	w := s.c.w
+	w.post(w.clientEnd(s.c.index), int(s.n.id), false, func() {
+		if slot := s.n.pgs[m.PGID.PGID]; s.n.alive && s.n.incarnation == s.inc && !s.dead && slot != nil {
+			s.n.drive(slot, pg.BackoffAck{From: s, ID: m.ID})
+		}
+	})
+}
+
+// backedOff reports whether the OSD wants the operation kept.
+func (s *session) backedOff(o *clientOp) bool {
+	return slices.ContainsFunc(s.backoffs, func(b *message.OSDBackoff) bool { return covers(b, o) })
+}
+
+func covers(b *message.OSDBackoff, o *clientOp) bool {
+	id := o.msg.Object
+	return o.at.pgid == b.PGID.PGID && (id == b.Begin || !id.Less(b.Begin) && id.Less(b.End))
 }
 
 // answered takes the answer to an operation.

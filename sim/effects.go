@@ -6,6 +6,7 @@ import (
 
 	"sepiola/backfill"
 	"sepiola/message"
+	"sepiola/object"
 	"sepiola/pg"
 )
 
@@ -14,20 +15,18 @@ func (n *node) drive(s *slot, ev pg.Event) {
 	if s.gone {
 		return
 	}
-	pg.Drive(s.pg, n.wallTime(), ev, &n.fx, func(e pg.Effect) { n.effect(s, e) })
-	for len(n.spawned) > 0 {
-		p := n.spawned[0]
-		n.spawned = n.spawned[1:]
-		n.adopt(p, &pg.Effects{})
-		n.retry()
+	fx := &n.fx
+	if n.driving {
+		fx = new(pg.Effects) // an effect of one PG is an event of another
 	}
+	was := n.driving
+	n.driving = true
+	pg.Drive(s.pg, n.wallTime(), ev, fx, func(e pg.Effect) { n.effect(s, e) })
+	n.driving = was
 }
 
 // wallTime is the OSD's own clock, which differs from everybody else's.
 func (n *node) wallTime() time.Time { return n.w.wallTime().Add(time.Duration(n.id) * 7 * time.Second) }
-
-// clockStart is when the OSD's clock began to count.
-func (n *node) clockStart() time.Time { return n.wallTime().Add(-n.w.now) }
 
 // effect carries out one effect of a PG. An effect that is not known here panics:
 // what a PG asks for and does not get would show as a mystery elsewhere.
@@ -46,15 +45,13 @@ func (n *node) effect(s *slot, e pg.Effect) {
 		n.submit(s, e)
 	case pg.StartTimer:
 		n.startTimer(s, e)
-	case pg.Reserve:
-		n.decide(e.Scope, n.reserve[e.Scope].Ask(backfill.Request{PG: s.pg.ID(), Priority: e.Priority, Gen: e.Gen}))
-	case pg.Release:
-		n.decide(e.Scope, n.reserve[e.Scope].Release(s.pg.ID()))
 	case pg.Spawn:
-		w.trace("osd.%d %v splits off %v", n.id, id, e.PG.ID())
-		n.spawned = append(n.spawned, e.PG)
-	case pg.CommandDone:
-		w.trace("osd.%d %v answers %d %s", n.id, id, e.Result, e.Text)
+		w.trace("osd.%d %v splits off", n.id, e.PG.ID())
+		n.adopt(e.PG, &pg.Effects{})
+	case pg.Reserve:
+		n.decide(e.Scope, n.slotsOf[e.Scope].Ask(backfill.Request{PG: s.pg.ID(), Priority: e.Priority, Gen: e.Gen}))
+	case pg.Release:
+		n.release(e.Scope, s.pg.ID())
 	case pg.NeedUpThru:
 		if e.Epoch > n.asks.upThru {
 			n.asks.upThru = e.Epoch
@@ -71,6 +68,8 @@ func (n *node) effect(s *slot, e pg.Effect) {
 		w.trace("osd.%d has removed %v", n.id, id)
 		s.gone = true
 		delete(n.pgs, id)
+		n.release(pg.ScopeLocal, s.pg.ID())
+		n.release(pg.ScopeRemote, s.pg.ID())
 		n.takeBack(e.Events)
 	case pg.StatsChanged:
 	case pg.ClusterLog:
@@ -85,10 +84,14 @@ func (n *node) effect(s *slot, e pg.Effect) {
 	}
 }
 
-// decide tells PGs of slots given and taken away.
+func (n *node) release(scope pg.Scope, id object.SPGID) {
+	n.decide(scope, n.slotsOf[scope].Release(id))
+}
+
+// decide tells PGs of slots that were given and taken away.
 func (n *node) decide(scope pg.Scope, list []backfill.Decision) {
 	for _, d := range list {
-		n.after(0, func() {
+		n.after(20*time.Microsecond, func() {
 			if s := n.pgs[d.PG.PGID]; s != nil {
 				n.drive(s, pg.Reserved{Scope: scope, Gen: d.Gen, Granted: d.Granted})
 			}

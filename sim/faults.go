@@ -26,6 +26,7 @@ const (
 	FaultSlow
 	FaultEIO
 	FaultFull
+	FaultSlots
 	FaultSplit
 )
 
@@ -36,7 +37,8 @@ type faultClass struct {
 	// inject lets it happen once; nil for what has its effect elsewhere.
 	inject func(*injector)
 	weight int
-	// missing says why the class is refused; "" for one that can be had.
+	// missing says why the class is refused, if package pg cannot do with it yet; ""
+	// for one that can be had.
 	missing string
 }
 
@@ -71,6 +73,8 @@ func init() {
 		{name: "eio", help: "an object of one copy cannot be read", bit: FaultEIO, inject: (*injector).eio, weight: 4},
 		{name: "full", help: "a disk fills up beyond the failsafe ratio, and the pool is marked full", bit: FaultFull,
 			inject: (*injector).full, weight: 2},
+		{name: "slots", help: "slots for recovery and backfill are taken away in mid-work", bit: FaultSlots,
+			inject: (*injector).slots, weight: 2},
 		{name: "split", help: "the number of PGs grows", bit: FaultSplit, inject: (*injector).split, weight: 2},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sepiola/object"
 	"sepiola/objectstore"
 	"sepiola/osdmap"
+	"sepiola/pg"
 )
 
 // injector lets faults happen, and ends them.
@@ -156,14 +157,14 @@ func (f *injector) partition() {
 
 func (f *injector) markDown() {
 	if n := f.anyNode(); n != nil {
-		f.w.mon.markDown(n.id, n.incarnation)
+		f.w.mon.markDown(n.id, n.incarnation, false)
 	}
 }
 
 // pgTemp puts a PG on OSDs that did not ask for it.
 func (f *injector) pgTemp() {
 	w := f.w
-	id := object.PGID{Pool: poolID, Seed: uint32(w.rng.IntN(w.opts.PGs))}
+	id := object.PGID{Pool: poolID, Seed: w.rng.Uint32N(w.mon.newest().Pools[poolID].PGNum)}
 	var osds []int32
 	for _, i := range w.rng.Perm(len(w.nodes)) {
 		if w.mon.newest().IsUp(int32(i)) && len(osds) < w.opts.Size {
@@ -225,6 +226,46 @@ func (f *injector) flags() {
 	f.until(w.uniform(2*time.Millisecond, 50*time.Millisecond), func() {
 		w.trace("flags %#x are cleared", flag)
 		w.mon.setFlags(0, flag)
+	})
+}
+
+// slots changes how much recovery and backfill an OSD takes part in (osd max
+// backfills).
+func (f *injector) slots() {
+	w, n := f.w, f.anyNode()
+	if n == nil {
+		return
+	}
+	set := func(slots int) {
+		for i := range n.slotsOf {
+			n.decide(pg.Scope(i), n.slotsOf[i].SetMax(slots))
+		}
+	}
+	slots, life := w.rng.IntN(3), n.life
+	w.trace("osd.%d has %d slots", n.id, slots)
+	set(slots)
+	f.until(w.uniform(2*time.Millisecond, 50*time.Millisecond), func() {
+		if n.alive && n.life == life {
+			set(w.taste.slots)
+		}
+	})
+}
+
+// split multiplies the PGs, or lets their children go where they belong.
+func (f *injector) split() {
+	w := f.w
+	if len(w.mon.creating) > 0 {
+		return // the monitor waits for those first
+	}
+	w.mon.change(func(cur *osdmap.Map, inc *osdmap.Incremental) {
+		p := inc.Pool(cur, poolID)
+		switch {
+		case p.PGPNum < p.PGNum && w.oneIn(2):
+			p.PGPNum = p.PGNum
+		case p.PGNum < uint32(3*w.opts.PGs+1):
+			p.SetPGNum(p.PGNum + 1 + w.rng.Uint32N(2))
+		}
+		w.trace("pg_num %d pgp_num %d", p.PGNum, p.PGPNum)
 	})
 }
 
@@ -303,24 +344,5 @@ func (m *monitor) setFull(full bool) {
 		if full {
 			p.Flags |= osdmap.PoolFlagFull
 		}
-	})
-}
-
-// split multiplies the PGs, or lets the children go where they belong. As in a real
-// cluster none is split while others are still to be made.
-func (f *injector) split() {
-	w := f.w
-	if len(w.mon.creating) > 0 {
-		return
-	}
-	w.mon.change(func(cur *osdmap.Map, inc *osdmap.Incremental) {
-		p := inc.Pool(cur, poolID)
-		switch most := uint32(4 * w.opts.PGs); {
-		case p.PGPNum < p.PGNum && w.oneIn(2):
-			p.PGPNum = p.PGNum
-		case p.PGNum < most:
-			p.SetPGNum(min(p.PGNum+1+w.rng.Uint32N(uint32(w.opts.PGs)+1), most))
-		}
-		w.trace("%d PGs, placed as %d", p.PGNum, p.PGPNum)
 	})
 }

@@ -135,7 +135,7 @@ func (m *monitor) boot(n *node, inc int) {
 	case cur.TestFlag(osdmap.FlagNoUp), known >= inc: // or from before it came up last
 		return
 	case cur.IsUp(n.id):
-		m.markDown(n.id, known)
+		m.markDown(n.id, known, false)
 		return // it asks again
 	case m.pending != nil && m.pending.HasState(n.id, osdmap.OSDUp):
 		return
@@ -166,16 +166,15 @@ func (m *monitor) pendingBoot(osd int32) bool {
 	return ok
 }
 
-// markDown marks an incarnation of an OSD down.
-func (m *monitor) markDown(osd int32, inc int) {
+// markDown marks an incarnation of an OSD down; dead says that it is known not to
+// live any more, because its host refuses connections.
+func (m *monitor) markDown(osd int32, inc int, dead bool) {
 	cur := m.newest()
 	if cur.IsDown(osd) || m.incarnationOf(osd, cur.Info(osd).UpFrom) != inc ||
 		m.pending != nil && m.pending.HasState(osd, osdmap.OSDUp) {
 		return
 	}
 	m.w.trace("monitor marks osd.%d down", osd)
-	// Where nobody listens any more, the OSD is known to be dead.
-	dead := !m.w.nodes[osd].alive && m.w.oneIn(2)
 	m.change(func(cur *osdmap.Map, p *osdmap.Incremental) {
 		p.NewState[osd] ^= osdmap.OSDUp
 		if dead {
@@ -216,7 +215,7 @@ func (m *monitor) suspect(n *node, inc int) {
 		case m.newest().TestFlag(osdmap.FlagNoDown):
 			m.suspect(n, inc)
 		default:
-			m.markDown(n.id, inc)
+			m.markDown(n.id, inc, !n.alive && m.w.oneIn(2))
 		}
 	})
 }

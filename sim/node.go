@@ -29,14 +29,15 @@ type node struct {
 	epoch       uint32 // of the newest map here; durable
 	pgs         map[object.PGID]*slot
 	fx          pg.Effects
-	commits     []func()      // to be told to PGs, in order
-	cutOff      int           // by how many partitions
-	early       []early       // of epochs to come
-	waiting     []*clientCall // for PGs that are not made yet, in order
+	driving     bool // fx is in use
+	started     time.Time
+	slotsOf     [2]backfill.Reserver // for recovery and backfill, by scope
+	commits     []func()             // to be told to PGs, in order
+	cutOff      int                  // by how many partitions
+	early       []early              // of epochs to come
+	waiting     []*clientCall        // for PGs that are not made yet, in order
 	peerEpoch   map[int32]uint32
 	asks        asks
-	spawned     []*pg.PG             // by the event under way
-	reserve     [2]backfill.Reserver // by pg.Scope
 }
 
 // slot is a PG with what is planned for it.
@@ -77,7 +78,7 @@ func (n *node) after(d time.Duration, do func()) {
 func (n *node) current() *osdmap.Map { return n.w.maps[n.epoch] }
 
 func (n *node) env() pg.Env {
-	return pg.Env{WhoAmI: n.id, Started: n.clockStart(), Reader: n.disk, Config: n.w.conf, Failsafe: func() bool { return n.disk.full }}
+	return pg.Env{WhoAmI: n.id, Started: n.started, Reader: n.disk, Config: n.w.conf, Failsafe: func() bool { return n.disk.full }}
 }
 
 // start boots the OSD from its store.
@@ -92,12 +93,12 @@ func (n *node) start() {
 	n.disk.committing = false
 	n.pgs, n.peerEpoch = map[object.PGID]*slot{}, map[int32]uint32{}
 	n.commits, n.early, n.waiting = nil, nil, nil
-	n.spawned = nil
-	n.asks = asks{pgTemp: map[object.PGID][]int32{}}
-	n.reserve = [2]backfill.Reserver{}
-	for i := range n.reserve {
-		n.reserve[i].SetMax(1)
+	n.started, n.driving = n.wallTime(), false
+	n.slotsOf = [2]backfill.Reserver{}
+	for i := range n.slotsOf {
+		n.slotsOf[i].SetMax(w.taste.slots)
 	}
+	n.asks = asks{pgTemp: map[object.PGID][]int32{}}
 	colls, err := n.disk.Collections()
 	w.must(err)
 	slices.SortFunc(colls, objectstore.Coll.Compare)
@@ -250,11 +251,6 @@ func (n *node) create(id object.SPGID, c pg.CreateInfo) {
 	n.w.must(err)
 	n.w.trace("osd.%d makes %v", n.id, id)
 	n.adopt(p, &fx)
-	n.retry()
-}
-
-// retry takes up what waited for PGs.
-func (n *node) retry() {
 	calls := n.waiting
 	n.waiting = nil
 	for _, c := range calls {

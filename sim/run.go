@@ -9,6 +9,7 @@ import (
 	"sepiola/object"
 	"sepiola/objectstore"
 	"sepiola/osdmap"
+	"sepiola/pg"
 	"sepiola/sim/check"
 )
 
@@ -106,7 +107,8 @@ func (m *monitor) undo() {
 			set = uint32(inc.NewFlags)
 		}
 		inc.NewFlags = int32(set &^ flags)
-		inc.Pool(cur, poolID).MinSize = uint8(m.w.opts.MinSize)
+		p := inc.Pool(cur, poolID)
+		p.MinSize, p.PGPNum = uint8(m.w.opts.MinSize), p.PGNum
 		for _, n := range m.w.nodes {
 			inc.NewWeight[n.id], inc.NewPrimaryAffinity[n.id] = osdmap.WeightIn, osdmap.WeightIn
 		}
@@ -122,11 +124,14 @@ func (w *world) isSettled() bool {
 		if !n.alive || n.booting || int(n.epoch) < len(w.maps)-1 || n.disk.Pending() > 0 || len(n.commits) > 0 {
 			return false
 		}
-	}
-	for _, n := range w.nodes {
-		for i := range n.reserve {
-			if len(n.reserve[i].Held())+len(n.reserve[i].Waiting()) > 0 {
-				return false // nobody holds a slot in the end
+		for i := range n.slotsOf {
+			if len(n.slotsOf[i].Held())+len(n.slotsOf[i].Waiting()) > 0 {
+				return false
+			}
+		}
+		for _, s := range n.pgs {
+			if i := s.pg.Info(); i.Stats.StatsInvalid {
+				return false // they are guesses after a split, and counted anew
 			}
 		}
 	}
@@ -160,6 +165,11 @@ func (w *world) describe() string {
 		for _, s := range n.slots() {
 			i := s.pg.Info()
 			fmt.Fprintf(&b, "\n  %v %v %v: %v; %v", s.pg.ID(), s.pg.Mapping(), s.pg.State(), s.pg.Describe(), i.String())
+		}
+	}
+	for _, n := range w.nodes {
+		for i := range n.slotsOf {
+			fmt.Fprintf(&b, "\nosd.%d %v slots held %v, waited for %v", n.id, pg.Scope(i), n.slotsOf[i].Held(), n.slotsOf[i].Waiting())
 		}
 	}
 	for _, c := range w.clients {

@@ -65,6 +65,7 @@ type taste struct {
 	think      time.Duration // between a client's operations
 	depth      int           // operations of a client under way
 	shareMaps  bool          // between OSDs
+	slots      int           // of an OSD for recovery and backfill
 }
 
 func newWorld(o Options) *world {
@@ -107,6 +108,7 @@ func (w *world) chooseTaste() {
 		delayOneIn: pick(3, 10, 30), faultEvery: pick(30, 100, 300),
 		grace: time.Duration(pick(2, 5, 15)) * time.Millisecond, downtime: time.Duration(pick(5, 20, 60)) * time.Millisecond,
 		think: thinkDefault * time.Duration(pick(1, 2, 5)), depth: pick(1, 4, 8), shareMaps: r.IntN(2) == 0,
+		slots: pick(1, 1, 3),
 	}
 	if r.IntN(3) == 0 {
 		// Logs so short that copies fall out of their reach.

@@ -34,6 +34,9 @@ func Copies(id object.SPGID, copies []Copy) error {
 		}
 		if first == nil {
 			first = got
+			if got.meta.Info.Stats.StatsInvalid {
+				return fmt.Errorf("%v on osd.%d, the primary: clean, and its statistics are guesses", id, c.OSD)
+			}
 			continue
 		}
 		if err := first.same(got); err != nil {
@@ -142,6 +145,9 @@ func (c *contents) alone() error {
 		return fmt.Errorf("clean, and backfilled up to %v only", i.LastBackfill)
 	case c.meta.Log.Head() != i.LastUpdate || c.meta.Log.Tail() != i.LogTail:
 		return fmt.Errorf("log (%v,%v], info (%v,%v]", c.meta.Log.Tail(), c.meta.Log.Head(), i.LogTail, i.LastUpdate)
+	case i.Stats.StatsInvalid:
+		// Guesses of a split, which say that they are. A replica may have them in its store
+		// until the next write; whoever leads counts anew.
 	case sum.NumObjects != int64(len(c.order)) || sum.NumBytes != bytes:
 		return fmt.Errorf("statistics say %d objects with %d bytes, there are %d with %d", sum.NumObjects, sum.NumBytes,
 			len(c.order), bytes)
@@ -204,6 +210,10 @@ func sameObject(a, b stored) error {
 // its log is, nor what only the primary keeps count of.
 func sameInfo(a, b *pglog.Info) error {
 	h, k := &a.History, &b.History
+	sum := b.Stats.Stats.Sum
+	if b.Stats.StatsInvalid {
+		sum = a.Stats.Stats.Sum
+	}
 	for _, f := range []struct {
 		name string
 		a, b any
@@ -212,8 +222,8 @@ func sameInfo(a, b *pglog.Info) error {
 		{"epoch created", h.EpochCreated, k.EpochCreated}, {"last epoch started", h.LastEpochStarted, k.LastEpochStarted},
 		{"last epoch clean", h.LastEpochClean, k.LastEpochClean},
 		{"same interval since", h.SameIntervalSince, k.SameIntervalSince},
-		{"objects", a.Stats.Stats.Sum.NumObjects, b.Stats.Stats.Sum.NumObjects},
-		{"bytes", a.Stats.Stats.Sum.NumBytes, b.Stats.Stats.Sum.NumBytes},
+		{"objects", a.Stats.Stats.Sum.NumObjects, sum.NumObjects},
+		{"bytes", a.Stats.Stats.Sum.NumBytes, sum.NumBytes},
 	} {
 		if f.a != f.b {
 			return fmt.Errorf("%s %v and %v", f.name, f.a, f.b)
