@@ -270,7 +270,6 @@ func (s *Store) finish(t *txn) {
 		}
 		m.c.mu.Unlock()
 	}
-	// Only now: as long as its index entry counts, an object must stay in memory.
 	for _, o := range t.objects {
 		o.mu.Lock()
 		o.settle()
