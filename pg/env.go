@@ -22,6 +22,9 @@ type Env struct {
 	// Failsafe reports whether the disk is so full that no client may write; nil for
 	// never.
 	Failsafe func() bool
+	// Room reports whether the local store may take so many bytes of data more; nil for
+	// always.
+	Room func(bytes uint64) bool
 	// Classes runs object classes; nil for none.
 	Classes ops.Classes
 }
