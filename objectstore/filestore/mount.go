@@ -160,6 +160,21 @@ func (s *Store) Mkfs(id objectstore.Identity) error {
 	return nil
 }
 
+// Stamp gives a store that was made for no OSD yet, with the number -1, to one. The
+// stamp of the OSD's number comes last: until it is there, no OSD takes the store.
+func (s *Store) Stamp(id objectstore.Identity) error {
+	s.mountMu.Lock()
+	defer s.mountMu.Unlock()
+	have, err := s.Identity()
+	if err != nil {
+		return err
+	}
+	if have.OSDFSID != id.OSDFSID || have.WhoAmI != -1 || s.mounted.Load() {
+		return fmt.Errorf("filestore %s: is that of osd.%d (%v): %w", s.dir, have.WhoAmI, have.OSDFSID, objectstore.ErrExists)
+	}
+	return errors.Join(s.writeSmall(fileCephFSID, id.ClusterFSID.String()), s.writeSmall(fileWhoAmI, strconv.Itoa(int(id.WhoAmI))))
+}
+
 func (s *Store) mkfs(id objectstore.Identity) error {
 	if err := s.makeDir(s.dir); err != nil {
 		return err
