@@ -54,7 +54,7 @@ func (s *Store) applyPlace(f *file, op *fileOp, replay bool) error {
 		if !replay {
 			f.spilled = noSpill
 		}
-		return nil
+		return s.reserveFor(f, op.n)
 	case fileAdopt:
 		if !replay {
 			f.spilled = noSpill

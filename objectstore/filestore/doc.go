@@ -74,6 +74,11 @@
 // File data, then the entry in fresh/, are synced before the round that holds the
 // record is written. All other writes go through the journal.
 //
+// A new file of an object of which a client has said that it will be written from its
+// beginning to its end, or only appended to, gets room for that in one piece, up to 4 MiB. All
+// other files take what is written to them and no more: what reads as zeros stays a hole,
+// in clones too.
+//
 // # Crash points
 //
 //   - Before fresh data is synced, or between that and the record: the object is as
