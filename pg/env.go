@@ -29,6 +29,9 @@ type Env struct {
 	BackfillFull func() bool
 	// CanBackOff reports whether a client understands backoffs; nil for all do.
 	CanBackOff func(Session) bool
+	// Room reports whether the local store may take so many bytes of data more; nil for
+	// always.
+	Room func(bytes uint64) bool
 	// Classes runs object classes; nil for none.
 	Classes ops.Classes
 }
