@@ -65,6 +65,16 @@ var tight = Options{
 	QueueMaxOps: 16, Workers: 3, MemTableBytes: 256 << 10, segment: 256 << 10,
 }
 
+// tightSmall leaves small objects without a file.
+var tightSmall = func() Options {
+	o := tight
+	o.SmallMax = 3000
+	return o
+}()
+
+// The same for objects that have no file until they grow.
+func TestSuiteSmall(t *testing.T) { storetest.Suite(t, newDirDisk(Options{SmallMax: 8 << 10})) }
+
 // The same with every bound as tight as it goes.
 func TestSuiteTight(t *testing.T) { storetest.Suite(t, newDirDisk(tight)) }
 
@@ -131,10 +141,20 @@ func (d *memDisk) Remove() { checkAtEnd(d.t, d.last, d.Open) }
 // The promises hold when a crash loses everything, or any part, of what was not synced.
 func TestSuiteCrashing(t *testing.T) { storetest.Suite(t, newMemDisk(tight)) }
 
+// The same for objects that have no file until they grow.
+func TestSuiteCrashingSmall(t *testing.T) { storetest.Suite(t, newMemDisk(tightSmall)) }
+
 // Random transactions, restarts and crashes leave what a plain model says, on a file
-// system that keeps any part of what was not synced.
+// system that keeps any part of what was not synced, and whether objects have files from
+// the beginning or only when they grow.
 func TestMetamorphic(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) { storetest.Metamorphic(rt, newMemDisk(tight)) })
+	rapid.Check(t, func(rt *rapid.T) {
+		opts := tight
+		if rapid.Bool().Draw(rt, "small without file") {
+			opts = tightSmall
+		}
+		storetest.Metamorphic(rt, newMemDisk(opts))
+	})
 }
 
 // The same on a real file system, where a crash is the end of the process.

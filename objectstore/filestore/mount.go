@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -24,9 +25,10 @@ import (
 	"sepiola/objectstore/filestore/vfs"
 )
 
-// storeVersion is the version of the on-disk form, in the file store_version. Version 2
-// has checksums of attributes in the index; stores of version 1 become such by a mount.
-const storeVersion = 2
+// storeVersion is the version of the on-disk form, in the file store_version. Since version 2
+// there are checksums of attributes in the index, since version 3 objects without a file
+// that have data and attributes. Stores of older versions become such by a mount.
+const storeVersion = 3
 
 // small files in the store's directory
 const (
@@ -255,6 +257,10 @@ func (s *Store) probeAttrs() error {
 	return nil
 }
 
+// apartMin is the length in bytes from which the key-value store keeps values in files of
+// their own.
+const apartMin = 1024
+
 func (s *Store) openKV() (*pebble.DB, error) {
 	cache := pebble.NewCache(s.opts.CacheBytes)
 	defer cache.Unref()
@@ -266,7 +272,7 @@ func (s *Store) openKV() (*pebble.DB, error) {
 		MemTableSize:                uint64(s.opts.MemTableBytes),
 		MemTableStopWritesThreshold: 4,
 		MaxOpenFiles:                256,
-		FormatMajorVersion:          pebble.FormatColumnarBlocks,
+		FormatMajorVersion:          pebble.FormatValueSeparation,
 		Logger:                      kvLogger{s.log},
 		EventListener:               s.kvEvents(),
 	}
@@ -275,6 +281,12 @@ func (s *Store) openKV() (*pebble.DB, error) {
 		if i < len(o.Levels)-1 { // soon written again: not worth the time
 			o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 		}
+	}
+	// The data of small objects is written once, beside the tables, and does not take part in
+	// their compactions.
+	o.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
+		return pebble.ValueSeparationPolicy{Enabled: true, MinimumSize: apartMin, MaxBlobReferenceDepth: 10,
+			RewriteMinimumAge: time.Minute, TargetGarbageRatio: 0.3}
 	}
 	db, err := pebble.Open(s.path(dirKV), o)
 	if err != nil {

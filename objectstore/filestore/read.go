@@ -44,19 +44,23 @@ func (s *Store) lookup(c *collection, gid object.GID) (*obj, error) {
 	if e := c.entry(gid); e != nil {
 		return nil, nil // what exists and is on its way is in c.objects
 	}
+	if c.absent(gid) {
+		return nil, nil
+	}
 	v, closer, err := s.db.Get(objectKey(c.id, gid))
 	if errors.Is(err, pebble.ErrNotFound) {
+		s.lookedInVain(c)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, s.ioError("index entry", gid, err)
 	}
-	n, err := decodeOnode(v, c.id)
+	n, attrs, err := decodeOnode(v, c.id)
 	closer.Close()
 	if err != nil {
 		return nil, s.ioError("index entry", gid, err)
 	}
-	o := &obj{meta: meta{onode: n}}
+	o := &obj{meta: meta{onode: n, attrs: attrs}}
 	if n.fid != 0 {
 		o.file = s.files.hold(n.fid, func() string { return n.placement(gid).path(gid, n.fid) }, true)
 	}
@@ -162,7 +166,7 @@ func (s *Store) snapshot(c objectstore.Coll, gid object.GID, rng func(size uint6
 	for {
 		v := snapshot{s: s}
 		var wait chan struct{}
-		err := s.view(c, gid, func(_ *collection, o *obj) error {
+		err := s.view(c, gid, func(_ *collection, o *obj) (err error) {
 			for _, p := range o.pend {
 				if p.from != nil && !p.settled() {
 					wait = p.txn.done
@@ -177,6 +181,12 @@ func (s *Store) snapshot(c objectstore.Coll, gid object.GID, rng func(size uint6
 				}
 			}
 			v.m = o.meta
+			if off, end := rng(o.size); end > off && o.fid == 0 {
+				// Now, while nobody can change it.
+				if v.m.data, err = s.smallData(&o.meta); err != nil {
+					return s.ioError("data", gid, err)
+				}
+			}
 			if v.m.file != nil {
 				s.files.share(v.m.file)
 				v.m.file.io.RLock()
@@ -215,6 +225,9 @@ func (s *Store) Read(c objectstore.Coll, gid object.GID, off, n uint64) (wire.Bu
 	end := clip(off, n, v.m.size)
 	if off >= end {
 		return nil, nil
+	}
+	if v.m.fid == 0 {
+		return wire.BufOf(smallRange(v.m.data, off, end)), nil
 	}
 	p, err := s.readLocked(c, gid, &v.m, off, end, func(n uint32) ([]byte, error) {
 		sums, _ := v.m.chunk(n)
@@ -255,10 +268,12 @@ func (s *Store) readChecked(c objectstore.Coll, gid object.GID, m *meta, off, en
 	if off >= end {
 		return nil, nil
 	}
-	if m.file != nil {
-		m.file.io.RLock()
-		defer m.file.io.RUnlock()
+	if m.fid == 0 {
+		p, err := s.smallData(m)
+		return smallRange(p, off, end), s.ioError("data", gid, err)
 	}
+	m.file.io.RLock()
+	defer m.file.io.RUnlock()
 	return s.readLocked(c, gid, m, off, end, sumsOf)
 }
 
@@ -357,6 +372,9 @@ func (s *Store) Extents(c objectstore.Coll, gid object.GID, off, n uint64) ([]ob
 	defer v.release()
 	end := clip(off, n, v.m.size)
 	var out []objectstore.Extent
+	if stop := min(end, v.m.smallLen()); off < stop {
+		out = append(out, objectstore.Extent{Off: off, Len: stop - off})
+	}
 	if v.m.file != nil && v.m.file.ready && off < end {
 		d, err := s.files.open(v.m.file, 0)
 		if err != nil {

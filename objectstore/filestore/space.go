@@ -89,10 +89,10 @@ func (t *throttle) underWay() uint64 {
 	return uint64(max(0, t.bytes))
 }
 
-// growth returns how many bytes of data the transaction puts into files: what it writes,
-// or, for clones, the size of what is new.
+// growth returns how many bytes of data the transaction puts into files and into the
+// key-value store: what it writes, or, for clones, the size of what is new.
 func (t *txn) growth() uint64 {
-	n := uint64(0)
+	n := t.small
 	for i := range t.ops {
 		if t.ops[i].kind == fileWrite {
 			n += uint64(t.ops[i].data.Len())
