@@ -83,7 +83,8 @@
 //     entry is not durable before the checkpoint.
 //
 // File data, then the entry in fresh/, are synced before the round that holds the
-// record is written. All other writes go through the journal.
+// record is written. All other writes go through the journal. The data of a new file
+// bypasses the page cache (direct.go): it is copied to the disk and nowhere else.
 //
 // # Crash points
 //

@@ -65,15 +65,18 @@ var tight = Options{
 	QueueMaxOps: 16, Workers: 3, MemTableBytes: 256 << 10, segment: 256 << 10,
 }
 
-// tightSmall leaves small objects without a file.
+// tightSmall leaves small objects without a file, and writes large ones past the page
+// cache.
 var tightSmall = func() Options {
 	o := tight
-	o.SmallMax = 3000
+	o.SmallMax, o.DirectMin = 3000, 8192
 	return o
 }()
 
 // The same for objects that have no file until they grow.
-func TestSuiteSmall(t *testing.T) { storetest.Suite(t, newDirDisk(Options{SmallMax: 8 << 10})) }
+func TestSuiteSmall(t *testing.T) {
+	storetest.Suite(t, newDirDisk(Options{SmallMax: 8 << 10, FreshMin: 16 << 10, DirectMin: 16 << 10}))
+}
 
 // The same with every bound as tight as it goes.
 func TestSuiteTight(t *testing.T) { storetest.Suite(t, newDirDisk(tight)) }

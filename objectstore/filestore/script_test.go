@@ -25,10 +25,11 @@ var scripted = Options{
 	Workers: 1, MemTableBytes: 256 << 10, SyncInterval: time.Hour, JournalBytes: 768 << 10, segment: 64 << 10,
 }
 
-// scriptedSmall leaves small objects without a file.
+// scriptedSmall leaves small objects without a file, and writes large ones past the page
+// cache.
 var scriptedSmall = func() Options {
 	o := scripted
-	o.SmallMax = 7000
+	o.SmallMax, o.DirectMin = 7000, 8192
 	return o
 }()
 

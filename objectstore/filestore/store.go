@@ -46,6 +46,9 @@ type Options struct {
 	// FreshMin is the length in bytes from which a write goes to its file before it is
 	// journaled, where that is safe, and not through the journal; default 128 KiB.
 	FreshMin uint64
+	// DirectMin is the length in bytes from which the data of a new file is written past the
+	// page cache, where the file system can do that; default 128 KiB.
+	DirectMin uint64
 	// SmallMax is how many bytes of data an object of a PG may have without a file: its data
 	// is in the key-value store then, and its attributes, as long as they are not many, in the
 	// index; default 0, a file for every object, at most 64 KiB.
@@ -97,6 +100,7 @@ func (o *Options) fill(dir string) {
 	or(&o.FDCacheSize, 512)
 	or(&o.CacheObjects, 16384)
 	or(&o.FreshMin, 128<<10)
+	or(&o.DirectMin, 128<<10)
 	o.SmallMax = min(max(o.SmallMax, 0), smallMost)
 	or(&o.RoundMax, 8<<20)
 	or(&o.TransactionMax, o.JournalBytes/2)
@@ -140,6 +144,8 @@ type Store struct {
 	files      *files
 	dirs       *dirs
 	blocks     sync.Pool
+	aside      sync.Pool // buffers of directBytes
+	noDirect   atomic.Bool
 	nextID     atomic.Uint64
 	stored     atomic.Int64 // bytes of all objects, as applied
 	replayedTo uint64       // round up to which stored counted at mount
@@ -200,6 +206,7 @@ func New(dir string, opts Options) *Store {
 	s.queued.L = &s.seq
 	s.applied.L, s.trimmed.L = &s.roundMu, &s.roundMu
 	s.blocks.New = func() any { return new([blockSize]byte) }
+	s.aside.New = func() any { p := aligned(directBytes); return &p }
 	return s
 }
 

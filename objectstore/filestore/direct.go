@@ -1,0 +1,87 @@
+package filestore
+
+import (
+	"errors"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"sepiola/objectstore/filestore/vfs"
+	"sepiola/wire"
+)
+
+// Large new data goes to the disk past the page cache: to copy it there is most of what
+// writing it costs, and it would drive out what is read. The kernel wants memory, offset
+// and length in whole blocks. Data that comes at other addresses, as a replica's does
+// behind its transaction's header, is copied to a buffer first, part by part. The rest of
+// the last block is zeros, which are beyond the object's end and never read.
+
+// directBytes is the length of a buffer for data at other addresses.
+const directBytes = 512 << 10
+
+// makeDirect makes the file of a task, writes its data past the page cache, and syncs it
+// if that is asked for. done is false, and nothing but the file may be there, if the
+// data is too short for it or the file system does not do it.
+func (s *Store) makeDirect(k *freshTask, sync bool) (done bool, err error) {
+	if !k.make || k.from != nil || k.off%blockSize != 0 || uint64(k.data.Len()) < s.opts.DirectMin || s.noDirect.Load() {
+		return false, nil
+	}
+	f := k.file
+	f.io.Lock()
+	d, err := s.fs.Open(s.files.full(f.path), vfs.Create|vfs.Direct)
+	f.ready = f.ready || err == nil
+	f.io.Unlock()
+	if err == nil {
+		// Shared: nobody reads where this writes, and others may read elsewhere.
+		f.io.RLock()
+		err = s.writeAligned(d, k.off, k.data)
+		if err == nil && sync {
+			err = d.SyncData()
+		}
+		f.io.RUnlock()
+		err = errors.Join(err, d.Close())
+	}
+	if errors.Is(err, unix.EINVAL) { // what file systems say that do not do it
+		s.noDirect.Store(true)
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// writeAligned writes b, and zeros up to the end of its last block, in whole blocks of
+// aligned memory.
+func (s *Store) writeAligned(d vfs.File, off uint64, b wire.Buf) error {
+	aside := s.aside.Get().(*[]byte)
+	defer s.aside.Put(aside)
+	buf, n := *aside, 0
+	put := func(p []byte) error {
+		_, err := d.WriteAt(p, int64(off))
+		off += uint64(len(p))
+		return err
+	}
+	for _, seg := range b {
+		for len(seg) > 0 {
+			k := len(seg) &^ (blockSize - 1)
+			if n > 0 || k == 0 || !isAligned(seg) {
+				k = copy(buf[n:], seg)
+				if n += k; n == len(buf) {
+					if err := put(buf); err != nil {
+						return err
+					}
+					n = 0
+				}
+			} else if err := put(seg[:k]); err != nil {
+				return err
+			}
+			seg = seg[k:]
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	end := (n + blockSize - 1) &^ (blockSize - 1)
+	clear(buf[n:end])
+	return put(buf[:end])
+}
+
+func isAligned(p []byte) bool { return uintptr(unsafe.Pointer(&p[0]))%blockSize == 0 }
