@@ -14,7 +14,8 @@ import (
 // writing it costs, and it would drive out what is read. The kernel wants memory, offset
 // and length in whole blocks. Data that comes at other addresses, as a replica's does
 // behind its transaction's header, is copied to a buffer first, part by part. The rest of
-// the last block is zeros, which are beyond the object's end and never read.
+// the last block is zeros, which are beyond the object's end and never read. They would
+// be, if they came after other data for that place, so such data waits.
 
 // directBytes is the length of a buffer for data at other addresses.
 const directBytes = 512 << 10
@@ -27,25 +28,27 @@ func (s *Store) makeDirect(k *freshTask, sync bool) (done bool, err error) {
 		return false, nil
 	}
 	f := k.file
-	f.io.Lock()
+	f.io.RLock() // it stays where it is; nobody reads a file that is not ready
 	d, err := s.fs.Open(s.files.full(f.path), vfs.Create|vfs.Direct)
-	f.ready = f.ready || err == nil
-	f.io.Unlock()
 	if err == nil {
-		// Shared: nobody reads where this writes, and others may read elsewhere.
-		f.io.RLock()
 		err = s.writeAligned(d, k.off, k.data)
 		if err == nil && sync {
 			err = d.SyncData()
 		}
-		f.io.RUnlock()
 		err = errors.Join(err, d.Close())
 	}
-	if errors.Is(err, unix.EINVAL) { // what file systems say that do not do it
+	f.io.RUnlock()
+	switch {
+	case errors.Is(err, unix.EINVAL): // what file systems say that do not do it
 		s.noDirect.Store(true)
 		return false, nil
+	case err != nil:
+		return false, err
 	}
-	return err == nil, err
+	f.io.Lock()
+	f.ready = true // what is written behind the data waits for this: see tryFresh
+	f.io.Unlock()
+	return true, nil
 }
 
 // writeAligned writes b, and zeros up to the end of its last block, in whole blocks of

@@ -58,10 +58,46 @@ func TestDirectData(t *testing.T) {
 	}
 }
 
+// What is appended while the data before it is on its way to the file waits for that: the
+// zeros that fill up its last block must not come after it.
+func TestDirectDataBeforeAppended(t *testing.T) {
+	fs := &directFS{FS: vfs.OS, gate: make(chan struct{})}
+	s := New(t.TempDir(), Options{FS: fs, FreshMin: 8192, DirectMin: 8192})
+	if err := s.Mkfs(storetest.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Mount(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	submitWait(t, s, func(x *tx) { x.MkColl(collA, 2) })
+	o := inA("o", 0)
+	for i, off := range []uint64{0, 30000} {
+		var x tx
+		x.Write(collA, o, off, data(i, 30000))
+		if err := s.Submit(&x, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := s.view(collA, o, func(_ *collection, o *obj) error {
+		if last := o.pend[len(o.pend)-1].txn; len(last.fresh) != 1 || last.fresh[0].wait == nil {
+			t.Errorf("%d parts of what is appended do not wait", len(last.fresh))
+		}
+		return nil
+	})
+	close(fs.gate)
+	settle(s)
+	got, err2 := s.Read(collA, o, 0, 0)
+	if want := append(bytesOf(0, 30000), bytesOf(1, 30000)...); err != nil || err2 != nil || !bytes.Equal(got.Flat(), want) {
+		t.Errorf("%d bytes, %v, %v", got.Len(), err, err2)
+	}
+}
+
 // directFS counts what is written to data files past the page cache, or refuses it.
 type directFS struct {
 	vfs.FS
 	refuses bool
+	gate    chan struct{} // where given, writes to data files wait for its end
 	written int
 }
 
@@ -81,6 +117,9 @@ type directFile struct {
 func (f *directFile) WriteAt(p []byte, off int64) (int, error) {
 	if f.fs.refuses {
 		return 0, unix.EINVAL
+	}
+	if f.fs.gate != nil {
+		<-f.fs.gate
 	}
 	if len(p)%blockSize != 0 || off%blockSize != 0 || !isAligned(p) {
 		return 0, unix.EIO
