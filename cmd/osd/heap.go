@@ -9,7 +9,7 @@ import (
 // heapGoal is how large the heap may grow between collections while what is alive is
 // small, in bytes. With the runtime's own rule, twice what is alive, an OSD of small
 // objects collects several times a second, and that takes a tenth of its time.
-const heapGoal = 96 << 20
+const heapGoal = 128 << 20
 
 // The bounds of what the heap may grow by, in percent of what is alive. Below the lesser
 // one collecting would take more time than the memory is worth: most of a large heap

@@ -3,8 +3,6 @@ package filestore
 import (
 	"encoding/binary"
 	"fmt"
-	"maps"
-	"slices"
 
 	"sepiola/objectstore"
 )
@@ -103,7 +101,8 @@ func (n *onode) encode(c objectstore.Coll, attrs map[string][]byte) []byte {
 // and value behind its length.
 func appendAttrs(p []byte, attrs map[string][]byte) []byte {
 	p = binary.AppendUvarint(p, uint64(len(attrs)))
-	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+	var room [8]string
+	for _, name := range namesOf(attrs, room[:0]) {
 		p = binary.AppendUvarint(p, uint64(len(name)))
 		p = append(p, name...)
 		p = binary.AppendUvarint(p, uint64(len(attrs[name])))

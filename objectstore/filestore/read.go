@@ -244,10 +244,12 @@ func (s *Store) Read(c objectstore.Coll, gid object.GID, off, n uint64) (wire.Bu
 func (s *Store) readLocked(c objectstore.Coll, gid object.GID, m *meta, off, end uint64, sumsOf func(uint32) ([]byte, error)) ([]byte, error) {
 	from := off &^ (blockSize - 1)
 	to := (end + blockSize - 1) &^ (blockSize - 1)
-	p := make([]byte, to-from)
-	if err := s.fillMeta(m, from, min(to, m.size), p); err != nil {
+	p := wire.Uncleared(int(to - from))
+	stop := min(to, m.size)
+	if err := s.fillMeta(m, from, stop, p); err != nil {
 		return nil, s.ioError("data", gid, err)
 	}
+	clear(p[stop-from:])
 	var sums []byte
 	for at := from; at < to; at += blockSize {
 		if at == from || at%chunkBytes == 0 {
@@ -287,8 +289,7 @@ func (s *Store) readMeta(m *meta, off, end uint64, p []byte) error {
 	return s.fillMeta(m, off, end, p)
 }
 
-// fillMeta fills p, which is zero, with [off, end): what the file has, and on top what
-// is pending.
+// fillMeta fills p with [off, end): what the file has, and on top what is pending.
 func (s *Store) fillMeta(m *meta, off, end uint64, p []byte) error {
 	p = p[:end-off]
 	pend := m.pend
@@ -307,18 +308,22 @@ func (s *Store) fillMeta(m *meta, off, end uint64, p []byte) error {
 	switch {
 	case base >= 0 && pend[base].from != nil:
 		from := pend[base].from
-		if stop := min(end, from.size); off < stop {
+		stop := max(off, min(end, from.size))
+		clear(p[stop-off:])
+		if off < stop {
 			if err := s.readMeta(from, off, stop, p); err != nil {
 				return err
 			}
 		}
 		pend = pend[base+1:]
 	case base >= 0:
-		pend = pend[base:]
+		pend = pend[base:] // the first of which covers all
 	case m.file != nil && m.file.ready:
 		if err := s.readFile(m.file, off, p); err != nil {
 			return err
 		}
+	default:
+		clear(p)
 	}
 	for i := range pend {
 		if pend[i].from == nil {

@@ -294,8 +294,7 @@ func (r *resolver) finish() error {
 		}
 	}
 	if !r.kv.Empty() {
-		// A copy: applying the batch stamps it, while the journal may be reading.
-		r.t.kv = append([]byte(nil), r.kv.Repr()...)
+		r.t.kv = r.kv.Repr()
 	}
 	return nil
 }
@@ -303,6 +302,7 @@ func (r *resolver) finish() error {
 // commit makes the outcome visible.
 func (r *resolver) commit() {
 	t := r.t
+	t.batch, r.kv = r.kv, nil
 	inMemory := -r.inMemory()
 	for i := range r.colls {
 		if sc := &r.colls[i]; sc.dirty {
@@ -392,6 +392,7 @@ func (r *resolver) unpin() {
 
 // abandon gives back what a failed resolution took.
 func (r *resolver) abandon() {
+	r.kv.Close()
 	for _, f := range r.made {
 		r.s.files.release(f)
 	}

@@ -41,7 +41,7 @@ func (s *Store) smallData(m *meta) ([]byte, error) {
 	if len(v) != int(m.small) {
 		return nil, fmt.Errorf("%d bytes of data in the key-value store instead of %d: %w", len(v), m.small, objectstore.ErrIO)
 	}
-	return append(make([]byte, 0, len(v)), v...), nil
+	return append([]byte(nil), v...), nil
 }
 
 // smallLen returns how many bytes smallData has.

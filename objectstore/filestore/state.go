@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/google/btree"
 
 	"sepiola/object"
@@ -163,6 +164,8 @@ type txn struct {
 	record
 	committed func()
 	bytes     int64 // counted against the throttle
+	// batch holds the memory of record.kv. It is only read from: added to that of a round.
+	batch *pebble.Batch
 
 	recordBytes int64 // see record.size
 
