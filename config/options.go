@@ -192,6 +192,7 @@ var storeOptions = []Option{
 	{Name: "filestore_max_sync_interval", Type: Float, Default: "5", Min: 0.01, Max: 3600, Desc: "most seconds between checkpoints"},
 	{Name: "filestore_queue_max_bytes", Type: Size, Default: "100M", Min: 1 << 20, Max: 1 << 40, Desc: "bytes of transactions under way before submitters wait", Startup: true},
 	{Name: "filestore_queue_max_ops", Type: Uint, Default: "500", Min: 1, Max: 1 << 20, Desc: "transactions under way before submitters wait", Startup: true},
+	{Name: "filestore_max_inline_object_size", Type: Size, Default: "8K", Min: 0, Max: 64 << 10, Desc: "objects of no more bytes are kept in the key-value store, without a file; 0 for none", Startup: true},
 	{Name: "filestore_fd_cache_size", Type: Int, Default: "1024", Min: 16, Max: 1 << 20, Desc: "files kept open", Startup: true},
 	{Name: "memstore_device_bytes", Type: Size, Default: "1G", Min: 1 << 20, Max: 1 << 40, Desc: "size a memstore claims to have", Startup: true},
 }

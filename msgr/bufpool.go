@@ -3,6 +3,8 @@ package msgr
 import (
 	"math/bits"
 	"sync"
+
+	"sepiola/wire"
 )
 
 // Buffers of received payloads that their owner has freed, by size: class i holds
@@ -22,7 +24,7 @@ func getPayload(n int) []byte {
 			return (*p)[:n]
 		}
 	}
-	return make([]byte, n)
+	return wire.Uncleared(n)
 }
 
 // putPayload takes back memory that nobody refers to any more.

@@ -33,6 +33,7 @@ type link struct {
 	pending *writer      // of the writing task: what the network did not take
 	read    func()       // the tasks
 	write   func()
+	woken   func() // wake
 
 	// The authentication in progress; only the reader uses them.
 	client AuthClientExchange
@@ -60,7 +61,7 @@ var errHandshakeTimeout = errors.New("no session was opened in time")
 func newLink(c *Conn) *link {
 	l := &link{m: c.m}
 	l.reader.l = l
-	l.read, l.write = l.readTask, l.writeTask
+	l.read, l.write, l.woken = l.readTask, l.writeTask, l.wake
 	l.turn.Store(turnRuns) // as start will see to
 	l.owner.Store(c)
 	l.ctx, l.cancel = context.WithCancel(c.m.ctx)
@@ -197,7 +198,7 @@ func (l *link) readTask() {
 		case l.turn.CompareAndSwap(turnRuns, turnIdle):
 			// From here on another task may be at work.
 			if rest == restNetwork {
-				l.t.Notify(false, l.wake)
+				l.t.Notify(false, l.woken)
 			}
 			return
 		}
@@ -439,7 +440,7 @@ func (r *reader) throttle() bool {
 		if a.from == nil || a.n == 0 {
 			continue
 		}
-		if r.waiting = a.from.ask(a.n, r.l.wake); r.waiting != nil {
+		if r.waiting = a.from.ask(a.n, r.l.woken); r.waiting != nil {
 			return false
 		}
 		*a.to = a.from

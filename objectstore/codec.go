@@ -268,7 +268,7 @@ func decodeTransaction(d *wire.Decoder) *Transaction {
 		d.Fail("%d steps announced, %d bytes of them", n, len(ops))
 		return nil
 	}
-	t.Ops = make([]Op, n)
+	t.Ops = make([]Op, n, n+2) // a replica adds its log to it
 	for i := range t.Ops {
 		op := &t.Ops[i]
 		err := op.decode(ops[i*opSize:], colls, objects)

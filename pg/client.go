@@ -356,12 +356,16 @@ func (p *PG) onObject(op *clientOp) {
 // execute runs the operations and answers, or sends the change on its way.
 func (p *PG) execute(op *clientOp, o *objectContext, exclusive bool) {
 	list := slices.Clone(op.Op.Ops) // results go there; the message is not ours
+	tx := &objectstore.Transaction{}
+	if op.use.WriteOrdered() {
+		tx = p.newTx()
+	}
 	c := &ops.Context{
 		Reader: p.env.Reader, Coll: p.coll, Object: o.id, Pool: p.pool, Limits: &p.conf.Ops,
 		Classes: p.env.Classes, Req: op.Op, ReqID: op.reqid,
 		Client: op.watcherName(), ClientAddr: op.Addr, Watches: (*opWatches)(p),
 		Old: &o.state, New: ops.State{Exists: o.state.Exists, Info: o.state.Info, SnapSet: o.state.SnapSet},
-		Tx: p.newTx(), Clean: pglog.AllClean(), Copies: op.copies,
+		Tx: tx, Clean: pglog.AllClean(), Copies: op.copies,
 	}
 	result := c.Run(list)
 	if result == ops.EAgain {

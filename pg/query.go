@@ -17,11 +17,11 @@ const unfoundMax = 256
 
 // entered keeps when the states that `ceph pg query` names were entered.
 type entered struct {
-	id                       stateID
-	state, active, peering   time.Time
-	started                  time.Time
-	wasActive, wasPeering    bool
-	startedEpoch, knownEpoch uint32
+	id                     stateID
+	state, active, peering time.Time
+	started                time.Time
+	wasActive, wasPeering  bool
+	startedEpoch           uint32
 }
 
 // noteState keeps the times, after each step.

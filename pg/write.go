@@ -33,7 +33,7 @@ type dupOp struct {
 
 // newTx returns an empty transaction with room for an ordinary write.
 func (p *PG) newTx() *objectstore.Transaction {
-	return &objectstore.Transaction{Ops: make([]objectstore.Op, 0, 6)}
+	return &objectstore.Transaction{Ops: make([]objectstore.Op, 0, 8)}
 }
 
 // nextVersion is that of the next change.

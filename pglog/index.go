@@ -165,6 +165,12 @@ func (l *IndexedLog) At(v Version) *Entry {
 
 // firstAfter returns the index of the oldest entry after v.
 func (l *IndexedLog) firstAfter(v Version) int {
+	// Most often the last entry, or the one before it, is asked for.
+	for n := len(l.entries); n > max(0, len(l.entries)-2); n-- {
+		if !v.Less(l.entries[n-1].Version) {
+			return n
+		}
+	}
 	return sort.Search(len(l.entries), func(i int) bool { return v.Less(l.entries[i].Version) })
 }
 

@@ -150,6 +150,7 @@ type Persister struct {
 	stored   Version // last_update of the stored info
 	slowInfo []byte  // the stored info without fast fields and purged snapshots, encoded
 	dupsFrom string  // duplicates with lesser keys are still stored, but no part of the log
+	scratch  wire.Encoder
 }
 
 // NewPersister returns the persister of a PG. exists says that the PG was loaded
@@ -209,7 +210,7 @@ func encoded(size int, enc func(*wire.Encoder)) []byte {
 // putInfo stores the fast fields alone where nothing else of the info changed and
 // the last update went on; all of it otherwise.
 func (p *Persister) putInfo(set map[string][]byte, remove []string, info *Info, x Extra) []string {
-	slow := slowInfo(info)
+	slow := p.slowPart(info)
 	forward := p.stored.Less(info.LastUpdate)
 	switch {
 	case x.PastIntervals == nil && bytes.Equal(slow, p.slowInfo) && forward:
@@ -223,7 +224,7 @@ func (p *Persister) putInfo(set map[string][]byte, remove []string, info *Info, 
 		remove = append(remove, keyFastInfo)
 		p.fast = false
 	}
-	p.slowInfo, p.stored = slow, info.LastUpdate
+	p.slowInfo, p.stored = bytes.Clone(slow), info.LastUpdate
 	set[keyInfo] = encoded(1024, func(e *wire.Encoder) {
 		plain := *info
 		plain.PurgedSnaps = nil
@@ -238,13 +239,25 @@ func (p *Persister) putInfo(set map[string][]byte, remove []string, info *Info, 
 	return remove
 }
 
+// slowPart returns slowInfo of an info, valid until the next call. It is wanted for each
+// change and hardly ever kept.
+func (p *Persister) slowPart(info *Info) []byte {
+	p.scratch.Reset()
+	encodeSlow(&p.scratch, info)
+	return p.scratch.Bytes()
+}
+
 // slowInfo encodes what of an info a change by a write does not touch.
 func slowInfo(info *Info) []byte {
+	return encoded(1024, func(e *wire.Encoder) { encodeSlow(e, info) })
+}
+
+func encodeSlow(e *wire.Encoder, info *Info) {
 	plain := *info
 	plain.PurgedSnaps = nil
 	var none FastInfo
 	none.Apply(&plain)
-	return encoded(1024, plain.Encode)
+	plain.Encode(e)
 }
 
 func putLog(set map[string][]byte, remove []string, log *IndexedLog) []string {

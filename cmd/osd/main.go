@@ -58,6 +58,7 @@ func mkfs(_ context.Context, e *daemon.Env) error {
 }
 
 func run(ctx context.Context, e *daemon.Env) error {
+	paceHeap()
 	if v := e.Conf.String("auth_cluster_required"); !strings.Contains(v, "none") {
 		return fmt.Errorf("auth_cluster_required = %s: this version authenticates with \"none\" only; set it so in ceph.conf", v)
 	}

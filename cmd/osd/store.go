@@ -35,6 +35,7 @@ func openStore(e *daemon.Env) (objectstore.Store, error) {
 			SplitMultiple:  int(e.Conf.Int("filestore_split_multiple")),
 			MergeThreshold: int(e.Conf.Int("filestore_merge_threshold")),
 			FDCacheSize:    int(e.Conf.Int("filestore_fd_cache_size")),
+			SmallMax:       int(e.Conf.Int("filestore_max_inline_object_size")),
 			Logger:         e.Log.Get("filestore"),
 		}), nil
 	case "memstore":

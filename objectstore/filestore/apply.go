@@ -237,11 +237,7 @@ func (s *Store) applyKV(last uint64, txns []*txn) error {
 		if len(t.kv) == 0 {
 			continue
 		}
-		var one pebble.Batch
-		if err := one.SetRepr(t.kv); err != nil {
-			return fmt.Errorf("key-value batch: %w", err)
-		}
-		if err := all.Apply(&one, nil); err != nil {
+		if err := all.Apply(t.batch, nil); err != nil {
 			return fmt.Errorf("key-value batch: %w", err)
 		}
 	}
@@ -281,7 +277,8 @@ func (s *Store) finish(t *txn) {
 	}
 	s.throttle.give(t.bytes)
 	r := t.round
-	t.record, t.objects, t.index = record{}, nil, nil
+	t.batch.Close() // gives its memory back, and has nothing else to do
+	t.record, t.batch, t.objects, t.index = record{}, nil, nil, nil
 	if r.left.Add(-1) == 0 {
 		s.roundApplied()
 	}

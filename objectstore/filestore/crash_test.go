@@ -41,13 +41,16 @@ var crashModes = []crashMode{keepNone, keepAll, keepSome, tornNone, tornAll}
 
 // image is what a crash left.
 type image struct {
-	fs *vfs.Mem
-	kv *pebblevfs.MemFS
+	fs   *vfs.Mem
+	kv   *pebblevfs.MemFS
+	opts Options
 }
 
-func newImage(t testing.TB) image {
-	d := newMemDisk(scripted)(t).(*memDisk)
-	return image{d.fs, d.kv}
+func newImage(t testing.TB) image { return newImageOf(t, scripted) }
+
+func newImageOf(t testing.TB, opts Options) image {
+	d := newMemDisk(opts)(t).(*memDisk)
+	return image{d.fs, d.kv, opts}
 }
 
 // refuseSpill makes attributes called spill not fit, from their second part on.
@@ -62,7 +65,7 @@ func refuseSpill(c vfs.Call) error {
 // that changes something, or makes it durable, on either file system, while neither can
 // change.
 func (im image) store(point func(vfs.Call)) *Store {
-	o := scripted
+	o := im.opts
 	o.FS, o.KVFS = im.fs, orderMarkers(im.kv)
 	im.fs.Hook = refuseSpill
 	if point != nil {
@@ -116,7 +119,7 @@ func (im image) crash(c vfs.Call, mode crashMode, rng *rand.Rand) image {
 	if mode != tornNone && mode != tornAll {
 		c = vfs.Call{}
 	}
-	return image{im.fs.Snapshot(keep, rng, c), im.kv.CrashClone(pebblevfs.CrashCloneCfg{UnsyncedDataPercent: int(100 * keep), RNG: rng})}
+	return image{im.fs.Snapshot(keep, rng, c), im.kv.CrashClone(pebblevfs.CrashCloneCfg{UnsyncedDataPercent: int(100 * keep), RNG: rng}), im.opts}
 }
 
 // proof runs the script and knows what may be found after a crash.
@@ -130,6 +133,7 @@ type proof struct {
 	submitted atomic.Int64
 	acked     []atomic.Bool
 	tried     int
+	opts      Options
 
 	// windows has steps run while a checkpoint is halfway: files are synced, and the
 	// key-value store is not.
@@ -137,7 +141,7 @@ type proof struct {
 }
 
 func newProof(t *testing.T) *proof {
-	p := &proof{t: t, steps: script()}
+	p := &proof{t: t, steps: script(), opts: scripted}
 	p.states, p.colls = modelStates(t, p.steps)
 	p.acked = make([]atomic.Bool, len(p.steps))
 	return p
@@ -433,6 +437,13 @@ func goOnWith(s *Store, im image, have content) (*Store, error) {
 // the store goes on from there. The same when the power goes again while it recovers.
 func TestCrashPoints(t *testing.T) { newProof(t).everyCrash("TestCrashPoints") }
 
+// The same for objects that have no file until they grow.
+func TestCrashPointsSmall(t *testing.T) {
+	p := newProof(t)
+	p.opts = scriptedSmall
+	p.everyCrash("TestCrashPointsSmall")
+}
+
 // The same where transactions are applied while a checkpoint has synced the files and
 // not yet the key-value store.
 func TestCrashPointsInCheckpoint(t *testing.T) {
@@ -443,7 +454,7 @@ func TestCrashPointsInCheckpoint(t *testing.T) {
 
 func (p *proof) everyCrash(test string) {
 	t := p.t
-	im := newImage(t)
+	im := newImageOf(t, p.opts)
 	calls := 0
 	stride := 17
 	if *crashAll {

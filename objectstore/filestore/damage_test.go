@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -116,7 +117,7 @@ func TestDamagedAttributes(t *testing.T) {
 }
 
 // A store of version 1, whose index has no checksums of attributes, mounts, and is of
-// version 2 from then on; an attribute that is set is checked.
+// the current version from then on; an attribute that is set is checked.
 func TestVersionOne(t *testing.T) {
 	o := inA("o", 0)
 	im := made(t, func(x *tx) { x.Write(collA, o, 0, data(1, 100)); x.SetAttr(collA, o, "_", bytesOf(1, 250)) })
@@ -129,19 +130,19 @@ func TestVersionOne(t *testing.T) {
 	if err != nil || !ok {
 		t.Fatal(err)
 	}
-	n, err := decodeOnode(v, collA)
+	n, attrs, err := decodeOnode(v, collA)
 	if err != nil || !n.summed {
 		t.Fatalf("%+v, %v", n, err)
 	}
 	n.summed = false
-	db.Set(objectKey(collA, o), n.encode(collA), pebble.NoSync)
+	db.Set(objectKey(collA, o), n.encode(collA, attrs), pebble.NoSync)
 	if err := errors.Join(db.Flush(), db.Close(), s.writeSmall(fileVersion, "1")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Mount(); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := s.readSmall(fileVersion); text != "2" {
+	if text, err := s.readSmall(fileVersion); text != "3" {
 		t.Errorf("the store is stamped with version %q, %v", text, err)
 	}
 	if v, err := s.Attr(collA, o, "_"); err != nil || !bytes.Equal(v, bytesOf(1, 250)) {
@@ -209,7 +210,7 @@ func TestDamagedJournal(t *testing.T) {
 		}
 	}
 	try := func(at int) {
-		im := image{left.fs.Clone(), left.kv.CrashClone(pebblevfs.CrashCloneCfg{})}
+		im := image{left.fs.Clone(), left.kv.CrashClone(pebblevfs.CrashCloneCfg{}), left.opts}
 		f, err := im.fs.Open("/osd/journal", 0)
 		if err != nil {
 			t.Fatal(err)
@@ -305,7 +306,7 @@ func TestDamagedKeyValueStore(t *testing.T) {
 			continue
 		}
 		flipEach(whole, rng, n, func(at int) {
-			bad := image{im.fs.Clone(), im.kv.CrashClone(pebblevfs.CrashCloneCfg{})}
+			bad := image{im.fs.Clone(), im.kv.CrashClone(pebblevfs.CrashCloneCfg{}), im.opts}
 			writeKV(t, bad.kv, path, whole)
 			err := func() (err error) {
 				s := bad.store(nil)
@@ -422,19 +423,21 @@ func writeKV(t *testing.T, fs *pebblevfs.MemFS, path string, p []byte) {
 func FuzzDecodeOnode(f *testing.F) {
 	n := onode{nid: 5, fid: 7, size: 1 << 40, home: collB, depth: 2, omap: true,
 		hint: objectstore.AllocHint{ObjectSize: 1 << 22}, summed: true, attrSum: 0xdeadbeef}
-	f.Add(n.encode(collA))
+	f.Add(n.encode(collA, nil))
 	n = onode{nid: 5}
-	f.Add(n.encode(collA))
+	f.Add(n.encode(collA, nil))
+	n = onode{nid: 5, size: 5000, small: 4096}
+	f.Add(n.encode(collA, map[string][]byte{"_": bytesOf(1, 250), "snapset": {}}))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		n, err := decodeOnode(p, collA)
+		n, attrs, err := decodeOnode(p, collA)
 		if err != nil {
 			return
 		}
-		again, err := decodeOnode(n.encode(collA), collA)
+		again, attrsAgain, err := decodeOnode(n.encode(collA, attrs), collA)
 		if n.fid == 0 { // without a file there is no home
 			again.home = n.home
 		}
-		if err != nil || again != n {
+		if err != nil || again != n || !maps.EqualFunc(attrs, attrsAgain, bytes.Equal) {
 			t.Fatalf("%+v comes back as %+v, %v", n, again, err)
 		}
 	})

@@ -8,7 +8,7 @@
 //
 //	fsid ceph_fsid whoami type store_version ready   small text files; ready is the last of mkfs
 //	journal                  see journal.go for its form
-//	omap/                    Pebble: object index, omap, checksums, attributes that spilled; keys.go
+//	omap/                    Pebble: object index, small objects, omap, checksums, attributes that spilled; keys.go
 //	current/COLL/[DIR_X/...] data files
 //	fresh/                   data files whose transaction is not known to be durable
 //
@@ -21,6 +21,17 @@
 // below; the index notes the depth, and nothing is moved for that, which spares FileStore's
 // splits and merges and their crash states. When a PG splits or merges only the index
 // changes; the files stay under the collection they were made in.
+//
+// An object of a few KiB may have no file ([Options.SmallMax], small.go): making one costs the
+// file system more than all the rest of a write. Its data is a value in Pebble, which keeps
+// values of that length apart from its tables and does not move them when it compacts
+// those; its attributes are part of its index entry. Both are absolute, as all in a
+// record, so nothing below is different for them. Once such an object has more it gets
+// a file, and keeps it.
+//
+// Whether an object is there at all is asked most often of those that are about to be
+// made. A filter in memory for each collection says so without a look into Pebble's levels
+// (presence.go).
 //
 // # The way of a transaction
 //
@@ -72,7 +83,8 @@
 //     entry is not durable before the checkpoint.
 //
 // File data, then the entry in fresh/, are synced before the round that holds the
-// record is written. All other writes go through the journal.
+// record is written. All other writes go through the journal. The data of a new file
+// bypasses the page cache (direct.go): it is copied to the disk and nowhere else.
 //
 // A new file of an object of which a client has said that it will be written from its
 // beginning to its end, or only appended to, gets room for that in one piece, up to 4 MiB. All
@@ -108,14 +120,19 @@
 // An object's index entry has the CRC-32C of all its attributes, names and values, in
 // the file system and spilled; they are always looked up together, and a mismatch is
 // ErrIO for all of them: what is wrong may be that one is missing. The chains
-// themselves stay as Ceph has them. Stores of version 1 have no such checksum; a mount
-// makes them version 2, which older programs refuse, and an object gets its checksum when an
-// attribute of it changes.
+// themselves stay as Ceph has them. Stores of version 1 have no such checksum; an object
+// gets it when an attribute of it changes.
 //
-// Journal and Pebble have checksums of their own. Pebble takes damage in the last record
+// Journal and Pebble have checksums of their own, small objects with them. Pebble takes damage in the last record
 // of its manifest for the trace of a crash and goes back to the state before, and the same
 // looks the directory of an older copy; so a mount compares the last round that Pebble knows of
 // with the place where the journal begins, and refuses a key-value store that is behind.
+//
+// # Versions
+//
+// The file store_version says what programs must know to read the store: 2 brought
+// checksums of attributes, 3 objects without files. A mount makes older stores the current
+// version, which older programs refuse; nothing is converted.
 //
 // # Failures
 //

@@ -162,7 +162,7 @@ func (r *faultRun) check(t *testing.T) error {
 	}
 	var end image // with nobody's locks
 	r.im.fs.Frozen(func() {
-		end = image{r.im.fs.Clone(), r.im.kv.CrashClone(pebblevfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})}
+		end = image{r.im.fs.Clone(), r.im.kv.CrashClone(pebblevfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))}), r.im.opts}
 	})
 	if err := p.verify(end, cl, nil); err != nil {
 		return fmt.Errorf("after the end of the process: %w", err)
@@ -185,9 +185,16 @@ func (r *faultRun) claim(all int) claim {
 // reported is there at the next mount; and a store that did not fail goes on and has
 // everything.
 func TestFailingCalls(t *testing.T) {
+	failingCalls(t, "TestFailingCalls", scripted)
+}
+
+// The same for objects that have no file until they grow.
+func TestFailingCallsSmall(t *testing.T) { failingCalls(t, "TestFailingCallsSmall", scriptedSmall) }
+
+func failingCalls(t *testing.T, test string, opts Options) {
 	total := 0
 	run := func(f *faults) {
-		r := &faultRun{im: newImage(t)}
+		r := &faultRun{im: newImageOf(t, opts)}
 		r.s = r.open(f)
 		err := r.play(t, f)
 		total = max(total, f.calls)
@@ -195,8 +202,8 @@ func TestFailingCalls(t *testing.T) {
 			err = r.check(t)
 		}
 		if err != nil {
-			t.Errorf("call %d (%s %s %s) failed with %v, all after it too: %v: %v\nrepeat with: go test ./objectstore/filestore -run TestFailingCalls -fault.at=%d",
-				f.at, f.hit.Op, f.hit.Path, f.hit.Name, f.err, f.on, err, f.at)
+			t.Errorf("call %d (%s %s %s) failed with %v, all after it too: %v: %v\nrepeat with: go test ./objectstore/filestore -run %s$ -fault.at=%d",
+				f.at, f.hit.Op, f.hit.Path, f.hit.Name, f.err, f.on, err, test, f.at)
 		}
 	}
 	run(&faults{})

@@ -66,6 +66,19 @@ var tight = Options{
 	QueueMaxOps: 16, Workers: 3, MemTableBytes: 256 << 10, segment: 256 << 10,
 }
 
+// tightSmall leaves small objects without a file, and writes large ones past the page
+// cache.
+var tightSmall = func() Options {
+	o := tight
+	o.SmallMax, o.DirectMin = 3000, 8192
+	return o
+}()
+
+// The same for objects that have no file until they grow.
+func TestSuiteSmall(t *testing.T) {
+	storetest.Suite(t, newDirDisk(Options{SmallMax: 8 << 10, FreshMin: 16 << 10, DirectMin: 16 << 10}))
+}
+
 // The same with every bound as tight as it goes.
 func TestSuiteTight(t *testing.T) { storetest.Suite(t, newDirDisk(tight)) }
 
@@ -132,12 +145,17 @@ func (d *memDisk) Remove() { checkAtEnd(d.t, d.last, d.Open) }
 // The promises hold when a crash loses everything, or any part, of what was not synced.
 func TestSuiteCrashing(t *testing.T) { storetest.Suite(t, newMemDisk(tight)) }
 
+// The same for objects that have no file until they grow.
+func TestSuiteCrashingSmall(t *testing.T) { storetest.Suite(t, newMemDisk(tightSmall)) }
+
 // drawOptions draws a configuration: each bound tight, or wide enough never to be met
 // in so short a run. With short intervals checkpoints are made in the middle of
 // everything.
 func drawOptions(rt *rapid.T) Options {
 	return Options{
 		SyncInterval:   rapid.SampledFrom([]time.Duration{time.Hour, 300 * time.Microsecond, 5 * time.Millisecond}).Draw(rt, "sync interval"),
+		SmallMax:       rapid.SampledFrom([]int{0, 3000, 8192}).Draw(rt, "small without file"),
+		DirectMin:      rapid.SampledFrom([]uint64{1 << 30, 8192}).Draw(rt, "direct"),
 		FreshMin:       rapid.SampledFrom([]uint64{8192, 1, 30000, 1 << 30}).Draw(rt, "fresh min"),
 		CacheObjects:   rapid.SampledFrom([]int{2, 1, 1000}).Draw(rt, "cached objects"),
 		FDCacheSize:    rapid.SampledFrom([]int{2, 1, 100}).Draw(rt, "open files"),

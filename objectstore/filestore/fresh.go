@@ -64,6 +64,9 @@ func (s *Store) writeFresh(t *txn) error {
 
 func (s *Store) runTask(k *freshTask, sync bool) error {
 	f := k.file
+	if done, err := s.makeDirect(k, sync); done || err != nil {
+		return err
+	}
 	if k.make {
 		f.io.Lock()
 		err := s.files.create(f)

@@ -47,7 +47,7 @@ func (f Finding) String() string {
 //
 // Nothing is repaired. Memory grows by about 50 bytes for each object.
 func (s *Store) Fsck(deep bool, report func(Finding)) (int, error) {
-	c := &checker{s: s, deep: deep, tell: report, files: map[uint64]uint64{}, omaps: map[uint64]bool{}}
+	c := &checker{s: s, deep: deep, tell: report, files: map[uint64]uint64{}, omaps: map[uint64]bool{}, small: map[uint64]small{}}
 	if err := s.Mount(); err != nil {
 		if errors.Is(err, errDamaged) {
 			c.note("journal", -1, "%v", err)
@@ -58,6 +58,8 @@ func (s *Store) Fsck(deep bool, report func(Finding)) (int, error) {
 	c.index()
 	c.numbered(keySums, "checksums", c.checkSums)
 	c.numbered(keySpill, "an attribute", c.checkSpilled)
+	c.numbered(keyData, "data", c.checkData)
+	c.missingData()
 	c.numbered(keyOmap, "a pair of an omap", c.checkOmap)
 	c.numbered(keyHeader, "the header of an omap", c.checkOmap)
 	c.directory(dirCurrent, 0)
@@ -81,6 +83,7 @@ type checker struct {
 
 	files  map[uint64]uint64 // the files of the index by number: a hash of the place
 	omaps  map[uint64]bool   // the objects' numbers: whether there may be an omap
+	small  map[uint64]small  // objects with data in the key-value store, until it is found
 	stored int64             // sum of all sizes
 }
 
@@ -123,7 +126,7 @@ func (c *checker) index() {
 			return
 		}
 		where := fmt.Sprintf("%v %v", coll, gid)
-		n, err := decodeOnode(value, coll)
+		n, _, err := decodeOnode(value, coll)
 		if err != nil {
 			c.note(where, -1, "malformed index entry %x", value)
 			return
@@ -145,8 +148,11 @@ func (c *checker) object(where string, gid object.GID, n *onode) {
 		c.note(where, -1, "another object has its number %d too", n.nid)
 	}
 	c.omaps[n.nid] = n.omap
+	if n.small > 0 {
+		c.small[n.nid] = small{n.small, where}
+	}
 	if n.fid == 0 {
-		return // all of its bytes are zeros, if it has any
+		return // what is not in the key-value store is zeros
 	}
 	if _, ok := c.files[n.fid]; ok {
 		c.note(where, -1, "another object has its file %x too", n.fid)

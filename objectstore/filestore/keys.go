@@ -15,6 +15,7 @@ import (
 //	O coll gid        an object: see onode
 //	K fid chunk       checksums of chunkBlocks blocks of a file
 //	X fid name        an attribute that the file system refused
+//	D nid             the data of an object without a file
 //	M nid key         a pair of an omap
 //	H nid             the header of an omap
 //	S name            figures of the store itself
@@ -23,6 +24,7 @@ const (
 	keyObject = 'O'
 	keySums   = 'K'
 	keySpill  = 'X'
+	keyData   = 'D'
 	keyOmap   = 'M'
 	keyHeader = 'H'
 	keyStore  = 'S'

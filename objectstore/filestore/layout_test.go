@@ -268,11 +268,11 @@ func TestRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	put("store_version", "3\n")
-	wants(New(s.dir, Options{}).Mount(), "version 3", "newer program")
+	put("store_version", "4\n")
+	wants(New(s.dir, Options{}).Mount(), "version 4", "newer program")
 	put("store_version", "0\n")
 	wants(New(s.dir, Options{}).Mount(), "no version 0", "damaged")
-	put("store_version", "2\n")
+	put("store_version", "3\n")
 	put("type", "bluestore\n")
 	wants(New(s.dir, Options{}).Mount(), "bluestore")
 	put("type", "filestore\n")

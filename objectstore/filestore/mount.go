@@ -20,9 +20,10 @@ import (
 	"sepiola/objectstore/filestore/vfs"
 )
 
-// storeVersion is the version of the on-disk form, in the file store_version. Version 2
-// has checksums of attributes in the index; stores of version 1 become such by a mount.
-const storeVersion = 2
+// storeVersion is the version of the on-disk form, in the file store_version. Since version 2
+// there are checksums of attributes in the index, since version 3 objects without a file
+// that have data and attributes. Stores of older versions become such by a mount.
+const storeVersion = 3
 
 // small files in the store's directory
 const (

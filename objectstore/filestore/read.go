@@ -47,19 +47,23 @@ func (s *Store) lookup(c *collection, gid object.GID) (*obj, error) {
 	// An object that exists and is not in memory is in the key-value store, even where the
 	// index still stands for it: the transaction that last made it is applied, and only an
 	// older one, which removed what had its name before, waits for its files.
+	if c.absent(gid) {
+		return nil, nil
+	}
 	v, closer, err := s.db.Get(objectKey(c.id, gid))
 	if errors.Is(err, pebble.ErrNotFound) {
+		s.lookedInVain(c)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, s.ioError("index entry", gid, err)
 	}
-	n, err := decodeOnode(v, c.id)
+	n, attrs, err := decodeOnode(v, c.id)
 	closer.Close()
 	if err != nil {
 		return nil, s.ioError("index entry", gid, err)
 	}
-	o := &obj{meta: meta{onode: n}}
+	o := &obj{meta: meta{onode: n, attrs: attrs}}
 	if n.fid != 0 {
 		o.file = s.files.hold(n.fid, func() string { return n.placement(gid).path(gid, n.fid) }, true)
 	}
@@ -165,7 +169,7 @@ func (s *Store) snapshot(c objectstore.Coll, gid object.GID, rng func(size uint6
 	for {
 		v := snapshot{s: s}
 		var wait chan struct{}
-		err := s.view(c, gid, func(_ *collection, o *obj) error {
+		err := s.view(c, gid, func(_ *collection, o *obj) (err error) {
 			for _, p := range o.pend {
 				if p.from != nil && !p.settled() {
 					wait = p.txn.done
@@ -180,6 +184,12 @@ func (s *Store) snapshot(c objectstore.Coll, gid object.GID, rng func(size uint6
 				}
 			}
 			v.m = o.meta
+			if off, end := rng(o.size); end > off && o.fid == 0 {
+				// Now, while nobody can change it.
+				if v.m.data, err = s.smallData(&o.meta); err != nil {
+					return s.ioError("data", gid, err)
+				}
+			}
 			if v.m.file != nil {
 				s.files.share(v.m.file)
 				v.m.file.io.RLock()
@@ -219,6 +229,9 @@ func (s *Store) Read(c objectstore.Coll, gid object.GID, off, n uint64) (wire.Bu
 	if off >= end {
 		return nil, nil
 	}
+	if v.m.fid == 0 {
+		return wire.BufOf(smallRange(v.m.data, off, end)), nil
+	}
 	p, err := s.readLocked(c, gid, &v.m, off, end, func(n uint32) ([]byte, error) {
 		sums, _ := v.m.chunk(n)
 		return sums, nil
@@ -234,10 +247,12 @@ func (s *Store) Read(c objectstore.Coll, gid object.GID, off, n uint64) (wire.Bu
 func (s *Store) readLocked(c objectstore.Coll, gid object.GID, m *meta, off, end uint64, sumsOf func(uint32) ([]byte, error)) ([]byte, error) {
 	from := off &^ (blockSize - 1)
 	to := (end + blockSize - 1) &^ (blockSize - 1)
-	p := make([]byte, to-from)
-	if err := s.fillMeta(m, from, min(to, m.size), p); err != nil {
+	p := wire.Uncleared(int(to - from))
+	stop := min(to, m.size)
+	if err := s.fillMeta(m, from, stop, p); err != nil {
 		return nil, s.ioError("data", gid, err)
 	}
+	clear(p[stop-from:])
 	var sums []byte
 	for at := from; at < to; at += blockSize {
 		if at == from || at%chunkBytes == 0 {
@@ -258,10 +273,12 @@ func (s *Store) readChecked(c objectstore.Coll, gid object.GID, m *meta, off, en
 	if off >= end {
 		return nil, nil
 	}
-	if m.file != nil {
-		m.file.io.RLock()
-		defer m.file.io.RUnlock()
+	if m.fid == 0 {
+		p, err := s.smallData(m)
+		return smallRange(p, off, end), s.ioError("data", gid, err)
 	}
+	m.file.io.RLock()
+	defer m.file.io.RUnlock()
 	return s.readLocked(c, gid, m, off, end, sumsOf)
 }
 
@@ -275,8 +292,7 @@ func (s *Store) readMeta(m *meta, off, end uint64, p []byte) error {
 	return s.fillMeta(m, off, end, p)
 }
 
-// fillMeta fills p, which is zero, with [off, end): what the file has, and on top what
-// is pending.
+// fillMeta fills p with [off, end): what the file has, and on top what is pending.
 func (s *Store) fillMeta(m *meta, off, end uint64, p []byte) error {
 	p = p[:end-off]
 	pend := m.pend
@@ -295,18 +311,22 @@ func (s *Store) fillMeta(m *meta, off, end uint64, p []byte) error {
 	switch {
 	case base >= 0 && pend[base].from != nil:
 		from := pend[base].from
-		if stop := min(end, from.size); off < stop {
+		stop := max(off, min(end, from.size))
+		clear(p[stop-off:])
+		if off < stop {
 			if err := s.readMeta(from, off, stop, p); err != nil {
 				return err
 			}
 		}
 		pend = pend[base+1:]
 	case base >= 0:
-		pend = pend[base:]
+		pend = pend[base:] // the first of which covers all
 	case m.file != nil && m.file.ready:
 		if err := s.readFile(m.file, off, p); err != nil {
 			return err
 		}
+	default:
+		clear(p)
 	}
 	for i := range pend {
 		if pend[i].from == nil {
@@ -360,6 +380,9 @@ func (s *Store) Extents(c objectstore.Coll, gid object.GID, off, n uint64) ([]ob
 	defer v.release()
 	end := clip(off, n, v.m.size)
 	var out []objectstore.Extent
+	if stop := min(end, v.m.smallLen()); off < stop {
+		out = append(out, objectstore.Extent{Off: off, Len: stop - off})
+	}
 	if v.m.file != nil && v.m.file.ready && off < end {
 		d, err := s.files.open(v.m.file, 0)
 		if err != nil {

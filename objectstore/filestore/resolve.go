@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -52,6 +53,7 @@ type stage struct {
 	entry     bool       // the index entry changes
 	ownAttrs  bool       // m.attrs is a copy already
 	newAttrs  bool       // they differ from what the index has the checksum of
+	newData   bool       // m.data differs from what the key-value store has
 	dirty     []sumChunk // chunks that change, with memory of their own
 	line      int        // of the file in the record's table, -1 for none
 	freshEnd  uint64     // while the file is made by this transaction: how far its data reaches
@@ -131,7 +133,7 @@ func (r *resolver) create(st *stage) {
 	st.exists, st.entry = true, true
 	st.m = meta{onode: onode{nid: r.s.newID()}, attrs: map[string][]byte{}, whole: true}
 	st.ownAttrs, st.newAttrs, st.dirty, st.line = true, true, nil, -1
-	st.freshFile, st.freshEnd = false, 0
+	st.freshFile, st.freshEnd, st.newData = false, 0, false
 	st.o = nil // a new object, whatever had the name before
 }
 
@@ -268,9 +270,12 @@ func (r *resolver) finish() error {
 		if st.exists {
 			r.t.stored += int64(st.m.size)
 			if st.newAttrs {
-				st.m.attrSum, st.m.summed, st.entry = attrsSum(st.m.attrs), true, true
+				st.m.attrSum, st.m.summed, st.entry = 0, st.m.fid != 0, true
+				if st.m.summed {
+					st.m.attrSum = attrsSum(st.m.attrs)
+				}
 			}
-			if err := r.putSums(st); err != nil {
+			if err := errors.Join(r.putSums(st), r.saveSmall(st)); err != nil {
 				return err
 			}
 		}
@@ -279,7 +284,7 @@ func (r *resolver) finish() error {
 		}
 		switch {
 		case st.exists && st.entry:
-			if err := r.kv.Set(objectKey(st.c.id, st.gid), st.m.onode.encode(st.c.id), nil); err != nil {
+			if err := r.kv.Set(objectKey(st.c.id, st.gid), st.m.onode.encode(st.c.id, st.m.attrs), nil); err != nil {
 				return err
 			}
 		case !st.exists && st.existed:
@@ -289,8 +294,7 @@ func (r *resolver) finish() error {
 		}
 	}
 	if !r.kv.Empty() {
-		// A copy: applying the batch stamps it, while the journal may be reading.
-		r.t.kv = append([]byte(nil), r.kv.Repr()...)
+		r.t.kv = r.kv.Repr()
 	}
 	return nil
 }
@@ -298,9 +302,13 @@ func (r *resolver) finish() error {
 // commit makes the outcome visible.
 func (r *resolver) commit() {
 	t := r.t
+	t.batch, r.kv = r.kv, nil
 	inMemory := -r.inMemory()
 	for i := range r.colls {
 		if sc := &r.colls[i]; sc.dirty {
+			if sc.exists && !sc.c.exists { // it is empty
+				sc.c.known = newPresence(nil)
+			}
 			sc.c.exists, sc.c.bits = sc.exists, sc.bits
 		}
 	}
@@ -314,6 +322,9 @@ func (r *resolver) commit() {
 	for _, st := range r.stages {
 		if st.exists != st.existed {
 			t.index = append(t.index, st.c.setIndex(st.gid, st.exists))
+		}
+		if st.exists && !st.existed {
+			st.c.came(st.gid)
 		}
 		if !st.exists {
 			continue
@@ -381,6 +392,7 @@ func (r *resolver) unpin() {
 
 // abandon gives back what a failed resolution took.
 func (r *resolver) abandon() {
+	r.kv.Close()
 	for _, f := range r.made {
 		r.s.files.release(f)
 	}

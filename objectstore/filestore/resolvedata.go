@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"errors"
 	"math"
 
 	"sepiola/object"
@@ -46,6 +47,9 @@ func (r *resolver) write(st *stage, off uint64, data wire.Buf) error {
 	if n == 0 {
 		return nil
 	}
+	if r.fitsSmall(st, off+n) {
+		return r.writeSmall(st, off, data)
+	}
 	fresh, wait := false, (chan struct{})(nil)
 	if n >= r.s.opts.FreshMin {
 		var err error
@@ -84,8 +88,13 @@ func (r *resolver) write(st *stage, off uint64, data wire.Buf) error {
 // before the file can be written.
 func (r *resolver) tryFresh(st *stage, off, n uint64) (ok bool, wait chan struct{}, err error) {
 	switch {
+	case st.m.fid == 0 && (off == 0 && n >= st.m.size || st.m.smallLen() == 0):
+		if err := r.makeFile(st, true); err != nil {
+			return false, nil, err
+		}
+		return true, nil, r.leaveSmall(st, nil)
 	case st.m.fid == 0:
-		return true, nil, r.makeFile(st, true)
+		return false, nil, nil // what it has goes to the file first
 	case st.freshFile:
 		return off >= st.freshEnd && off >= r.heatOf(st), nil, nil
 	case off >= st.m.size && off >= r.heatOf(st):
@@ -283,6 +292,10 @@ func (r *resolver) zero(st *stage, off, n uint64) error {
 	if off > math.MaxInt64-n {
 		return objectstore.ErrInvalid
 	}
+	if st.m.fid == 0 {
+		r.grow(st, off+n)
+		return r.cutSmall(st, off, off+n)
+	}
 	if err := r.cutSums(st, off, off+n); err != nil {
 		return err
 	}
@@ -299,9 +312,13 @@ func (r *resolver) truncate(st *stage, size uint64) error {
 		return objectstore.ErrInvalid
 	case size == old:
 		return nil
+	case st.m.fid == 0:
+		if err := r.cutSmall(st, size, math.MaxInt64); err != nil {
+			return err
+		}
 	case size > old:
 		r.zeroFile(st, old, size-old)
-	case st.m.fid != 0:
+	default:
 		if err := r.cutSums(st, size, old); err != nil {
 			return err
 		}
@@ -331,10 +348,9 @@ func (r *resolver) clone(src *stage, dst object.GID) error {
 	if _, err := r.attrs(src); err != nil {
 		return err
 	}
-	d.m.attrs, d.ownAttrs, src.ownAttrs = src.m.attrs, false, false
 	switch {
 	case src.m.fid == 0:
-		d.m.size = src.m.size
+		err = r.cloneKept(src, d)
 	case src.m.size < r.s.opts.FreshMin:
 		err = r.cloneSmall(src, d)
 	default:
@@ -343,15 +359,27 @@ func (r *resolver) clone(src *stage, dst object.GID) error {
 	if err != nil {
 		return err
 	}
-	if d.m.fid == 0 && len(d.m.attrs) > 0 {
-		if err := r.makeFile(d, false); err != nil {
-			return err
-		}
-	}
-	if d.m.fid != 0 {
+	d.m.attrs, d.ownAttrs, src.ownAttrs = src.m.attrs, false, false
+	switch {
+	case d.m.fid != 0:
 		r.reattach(d)
+	case !r.fitsIndex(d, attrsLen(d.m.attrs)):
+		err = r.needFile(d)
 	}
-	return r.copyOmap(src, d)
+	return errors.Join(err, r.copyOmap(src, d))
+}
+
+// cloneKept copies an object without a file.
+func (r *resolver) cloneKept(src, d *stage) error {
+	data, err := r.s.smallData(&src.m)
+	if err != nil {
+		return r.s.ioError("data", src.gid, err)
+	}
+	if len(data) > 0 {
+		r.putSmall(d, data)
+	}
+	d.m.size = src.m.size
+	return nil
 }
 
 // cloneSmall copies a short object through the journal.

@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"math"
 	"slices"
@@ -85,11 +86,19 @@ func (r *resolver) noteLongName(st *stage) {
 	r.op(fileOp{kind: fileLongName, file: r.line(st), data: wire.BufOf(e.Bytes())})
 }
 
+// needFile gives the object a file, with all that it has, if it has none.
 func (r *resolver) needFile(st *stage) error {
 	if st.m.fid != 0 {
 		return nil
 	}
-	return r.makeFile(st, false)
+	data, err := r.s.smallData(&st.m)
+	if err != nil {
+		return r.s.ioError("data", st.gid, err)
+	}
+	if err := r.makeFile(st, false); err != nil {
+		return err
+	}
+	return r.leaveSmall(st, data)
 }
 
 // dropFile removes the object's file with its checksums and attributes.
@@ -113,10 +122,7 @@ func (r *resolver) dropFile(st *stage) error {
 }
 
 func (r *resolver) remove(st *stage) error {
-	if err := r.dropFile(st); err != nil {
-		return err
-	}
-	if err := r.omapClear(st); err != nil {
+	if err := errors.Join(r.dropFile(st), r.dropSmall(st), r.omapClear(st)); err != nil {
 		return err
 	}
 	st.exists, st.o, st.m = false, nil, meta{}
@@ -141,7 +147,7 @@ func (r *resolver) move(st *stage, d *collection, to object.GID) (*stage, error)
 			r.t.fresh[i].stage = dst
 		}
 	}
-	st.exists, st.o, st.m, st.dirty, st.line = false, nil, meta{}, nil, -1
+	st.exists, st.o, st.m, st.dirty, st.line, st.newData = false, nil, meta{}, nil, -1, false
 	return dst, nil
 }
 
@@ -302,15 +308,19 @@ func (r *resolver) setAttr(st *stage, name string, value []byte) error {
 	if had {
 		oldLen = len(old)
 	}
-	if err := r.needFile(st); err != nil {
-		return err
+	if st.m.fid == 0 && !r.fitsIndex(st, attrsLen(attrs)-len(old)+len(name)+len(value)) {
+		if err := r.needFile(st); err != nil {
+			return err
+		}
 	}
 	if attrs, err = r.editAttrs(st); err != nil {
 		return err
 	}
 	value = append(make([]byte, 0, len(value)), value...)
 	attrs[name] = value
-	r.op(fileOp{kind: fileSetAttr, file: r.line(st), name: name, data: wire.BufOf(value), oldLen: oldLen})
+	if st.m.fid != 0 {
+		r.op(fileOp{kind: fileSetAttr, file: r.line(st), name: name, data: wire.BufOf(value), oldLen: oldLen})
+	}
 	return nil
 }
 
@@ -336,7 +346,9 @@ func (r *resolver) rmAttr(st *stage, name string) error {
 		return err
 	}
 	delete(attrs, name)
-	r.op(fileOp{kind: fileRmAttr, file: r.line(st), name: name, oldLen: len(old)})
+	if st.m.fid != 0 {
+		r.op(fileOp{kind: fileRmAttr, file: r.line(st), name: name, oldLen: len(old)})
+	}
 	return nil
 }
 

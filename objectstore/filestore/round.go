@@ -46,17 +46,38 @@ func (s *Store) journalLoop() {
 		case <-s.failed:
 			return
 		}
-		for _, q := range append(s.fileQueues, s.kvQueue) {
-			select {
-			case q <- r:
-			case <-s.failed:
-				return
-			}
+		if !s.handOut(r) {
+			return
 		}
 		if s.journal.wantsTrim() {
 			s.wantCheckpoint()
 		}
 		s.growJournal()
+	}
+}
+
+// handOut gives a round to those who have something to do for it. It reports false when
+// the store failed.
+func (s *Store) handOut(r *round) bool {
+	set := uint64(0)
+	for _, w := range r.workers {
+		set |= w
+	}
+	for w, q := range s.fileQueues {
+		if set&(1<<w) == 0 {
+			continue
+		}
+		select {
+		case q <- r:
+		case <-s.failed:
+			return false
+		}
+	}
+	select {
+	case s.kvQueue <- r:
+		return true
+	case <-s.failed:
+		return false
 	}
 }
 

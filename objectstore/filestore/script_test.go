@@ -25,6 +25,14 @@ var scripted = Options{
 	Workers: 1, MemTableBytes: 256 << 10, SyncInterval: time.Hour, JournalBytes: 768 << 10, segment: 64 << 10,
 }
 
+// scriptedSmall leaves small objects without a file, and writes large ones past the page
+// cache.
+var scriptedSmall = func() Options {
+	o := scripted
+	o.SmallMax, o.DirectMin = 7000, 8192
+	return o
+}()
+
 // scriptStep is a transaction of a fixed workload.
 type scriptStep struct {
 	name  string

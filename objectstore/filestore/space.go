@@ -114,14 +114,16 @@ func (t *throttle) underWay() uint64 {
 	return uint64(max(0, t.bytes))
 }
 
-// growth returns how many bytes of data the transaction puts into files of PGs: what it
-// writes, or, for clones, the size of what is new. Without its maps, which are in the
-// OSD's own collection, an OSD would never hear that it may go on.
+// growth returns how many bytes of data the transaction puts into files of PGs and into
+// the key-value store: what it writes, or, for clones, the size of what is new. Without
+// its maps, which are in the OSD's own collection, an OSD would never hear that it may
+// go on.
 func (t *txn) growth(colls []*collection) uint64 {
 	n := uint64(0)
 	if len(colls) == 1 && colls[0].id == objectstore.Meta {
 		return n
 	}
+	n = t.small
 	for i := range t.ops {
 		if t.ops[i].kind == fileWrite {
 			n += uint64(t.ops[i].data.Len())

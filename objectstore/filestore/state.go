@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/google/btree"
 
 	"sepiola/object"
@@ -25,7 +26,12 @@ type collection struct {
 	// index holds what transactions on their way change in the object index: it
 	// comes before the key-value store, which does not show those changes yet.
 	index *btree.BTreeG[*indexEntry]
-	last  *txn // the latest transaction that is not yet in the journal's queue; under Store.seq
+	// known is the filter of what is there, nil while there is none, and scan what makes
+	// another one; inVain counts lookups of what was not there.
+	known  *presence
+	scan   *presenceScan
+	inVain int
+	last   *txn // the latest transaction that is not yet in the journal's queue; under Store.seq
 }
 
 type indexEntry struct {
@@ -64,11 +70,15 @@ type obj struct {
 type meta struct {
 	onode
 	file  *file             // nil while fid is 0
-	attrs map[string][]byte // nil until looked up
+	attrs map[string][]byte // nil until looked up; never nil without a file
 	sums  []sumChunk        // the chunks looked up so far, in order
 	whole bool              // sums has all there are
 	pend  []pendData        // changes not yet in the file, in order
-	omapP []pendOmap        // changes not yet in the key-value store, in order
+	// data is all the data of an object without a file, where dataTxn is on its way and the
+	// key-value store has not got it yet; nil otherwise.
+	data    []byte
+	dataTxn *txn
+	omapP   []pendOmap // changes not yet in the key-value store, in order
 }
 
 // pendData is a change to an object's bytes that its file may not show yet. A read
@@ -134,6 +144,9 @@ func putChunk(list []sumChunk, n uint32, sums []byte) []sumChunk {
 func (o *obj) settle() {
 	o.pend = afterLeading(o.pend, (*pendData).settled)
 	o.omapP = afterLeading(o.omapP, func(p *pendOmap) bool { return p.txn.settled.Load() })
+	if o.dataTxn != nil && o.dataTxn.settled.Load() {
+		o.data, o.dataTxn = nil, nil
+	}
 }
 
 // afterLeading returns the list from its first element that is not done.
@@ -151,6 +164,8 @@ type txn struct {
 	record
 	committed func()
 	bytes     int64 // counted against the throttle
+	// batch holds the memory of record.kv. It is only read from: added to that of a round.
+	batch *pebble.Batch
 
 	recordBytes int64 // see record.size
 
@@ -160,6 +175,7 @@ type txn struct {
 	fresh   []freshTask   // to be done before it is journaled
 	done    chan struct{} // closed when the fresh tasks are done; nil without
 	hot     []hotEnd      // how far journaled changes reach into files
+	small   uint64        // bytes of data for the key-value store
 	mark    *mark
 	// freshDone says that the fresh tasks are done, settled that everything is
 	// applied. Both are set before the objects are told (obj.settle).

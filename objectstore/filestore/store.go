@@ -41,11 +41,18 @@ type Options struct {
 	// FDCacheSize is how many files stay open without being used ("filestore fd
 	// cache size"); default 512.
 	FDCacheSize int
-	// CacheObjects is how many objects' metadata stay in memory; default 8192.
+	// CacheObjects is how many objects' metadata stay in memory; default 16384.
 	CacheObjects int
 	// FreshMin is the length in bytes from which a write goes to its file before it is
 	// journaled, where that is safe, and not through the journal; default 128 KiB.
 	FreshMin uint64
+	// DirectMin is the length in bytes from which the data of a new file is written past the
+	// page cache, where the file system can do that; default 128 KiB.
+	DirectMin uint64
+	// SmallMax is how many bytes of data an object of a PG may have without a file: its data
+	// is in the key-value store then, and its attributes, as long as they are not many, in the
+	// index; default 0, a file for every object, at most 64 KiB.
+	SmallMax int
 	// RoundMax is how many bytes share one sync; default 8 MiB.
 	RoundMax int64
 	// TransactionMax bounds one transaction; default half the journal.
@@ -56,7 +63,7 @@ type Options struct {
 	ReserveBytes uint64
 	// Workers is the number of goroutines that apply to files; default 2, at most 64.
 	Workers int
-	// MemTableBytes and CacheBytes are Pebble's; defaults 16 MiB each.
+	// MemTableBytes and CacheBytes are Pebble's; defaults 16 MiB and 32 MiB.
 	MemTableBytes, CacheBytes int64
 	// Logger defaults to none.
 	Logger hclog.Logger
@@ -91,14 +98,16 @@ func (o *Options) fill(dir string) {
 	or(&o.SplitMultiple, 2)
 	or(&o.MergeThreshold, -10)
 	or(&o.FDCacheSize, 512)
-	or(&o.CacheObjects, 8192)
+	or(&o.CacheObjects, 16384)
 	or(&o.FreshMin, 128<<10)
+	or(&o.DirectMin, 128<<10)
+	o.SmallMax = min(max(o.SmallMax, 0), smallMost)
 	or(&o.RoundMax, 8<<20)
 	or(&o.TransactionMax, o.JournalBytes/2)
 	or(&o.Workers, 2)
 	o.Workers = min(max(o.Workers, 1), 64)
 	or(&o.MemTableBytes, 16<<20)
-	or(&o.CacheBytes, 16<<20)
+	or(&o.CacheBytes, 32<<20)
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
@@ -135,6 +144,8 @@ type Store struct {
 	files      *files
 	dirs       *dirs
 	blocks     sync.Pool
+	aside      sync.Pool // buffers of directBytes
+	noDirect   atomic.Bool
 	nextID     atomic.Uint64
 	stored     atomic.Int64 // bytes of all objects, as applied
 	replayedTo uint64       // round up to which stored counted at mount
@@ -195,6 +206,7 @@ func New(dir string, opts Options) *Store {
 	s.queued.L = &s.seq
 	s.applied.L, s.trimmed.L = &s.roundMu, &s.roundMu
 	s.blocks.New = func() any { return new([blockSize]byte) }
+	s.aside.New = func() any { p := aligned(directBytes); return &p }
 	return s
 }
 

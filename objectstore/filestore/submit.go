@@ -127,7 +127,6 @@ func (s *Store) resolve(t *txn, tx *objectstore.Transaction) error {
 		defer c.mu.Unlock()
 	}
 	r := &resolver{s: s, t: t, kv: s.db.NewBatch()}
-	defer r.kv.Close()
 	defer r.unpin()
 	for _, c := range colls {
 		r.colls = append(r.colls, stagedColl{c: c, exists: c.exists, bits: c.bits})

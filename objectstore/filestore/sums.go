@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"maps"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -51,6 +50,15 @@ func checkBlock(p []byte, sum uint32) bool {
 	return blockSum(p) == sum
 }
 
+// namesOf appends the names of attributes to list, in order.
+func namesOf(attrs map[string][]byte, list []string) []string {
+	for name := range attrs {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return list
+}
+
 // attrsSum returns the checksum of an object's attributes: the CRC-32C of all names and
 // values in order, each with its length before it. It covers those that spilled too, so
 // that one which is lost is noticed.
@@ -61,7 +69,8 @@ func attrsSum(attrs map[string][]byte) uint32 {
 		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
 		sum = crc32.Update(crc32.Update(sum, castagnoli, n[:]), castagnoli, p)
 	}
-	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+	var room [8]string
+	for _, name := range namesOf(attrs, room[:0]) {
 		add([]byte(name))
 		add(attrs[name])
 	}

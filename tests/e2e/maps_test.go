@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -79,8 +80,8 @@ func TestPlacement(t *testing.T) {
 	c := targetOf(cluster)
 	must(t, c.ceph("osd", "pool", "create", "place", "16", "16", "--size", "2"))
 	awaitClean(t, c)
-	in := filepath.Join(clustertest.Dir(t), "in")
-	if err := os.WriteFile(in, []byte("here"), 0o644); err != nil {
+	in := filepath.Join(clustertest.Dir(t), "in") // long enough for a file
+	if err := os.WriteFile(in, bytes.Repeat([]byte("here"), 5000), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	const count = 20
