@@ -73,9 +73,13 @@ func (d *Daemon) fromClient(c *msgr.Conn, m *msgr.Message, b message.Body) {
 		d.clientOp(s, m, b)
 	case *message.CommandMsg:
 		d.tell(c, b)
-	case *message.Ping, *message.OSDBackoff, *message.MonSubscribe, *message.OSDMapMsg:
+	case *message.OSDBackoff:
+		if b.Op == message.BackoffAckBlock {
+			d.shardOf(b.PGID).queue.push(classClient, work{pgid: b.PGID, ev: pg.BackoffAck{From: s, ID: b.ID}})
+		}
+	case *message.Ping, *message.MonSubscribe, *message.OSDMapMsg:
 		// A client whose operation takes long wants to know whether the connection
-		// holds. Acknowledgements of backoffs, relics, and maps from those who have no
+		// holds. Relics, and maps from those who have no
 		// say in them (OSD::handle_osd_map).
 	default:
 		c.Fail("unexpected " + message.TypeName(b.Type()) + " from a client")

@@ -48,7 +48,7 @@ func (s *shard) do(sl *slot, e pg.Effect) {
 	case pg.Note:
 		d.cfg.Logger.Debug(e.Text, "pg", sl.pg.ID().String())
 	case pg.Removed:
-		// after takes it from the table.
+		sl.next = e.Events // after takes it from the table
 	}
 }
 

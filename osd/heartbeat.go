@@ -116,6 +116,13 @@ func (h *heartbeats) tick(d *Daemon, now time.Time) {
 			h.ping(d, osd, now)
 		}
 	}
+	h.tellFailures(d, now)
+}
+
+// tellFailures tells the monitors of those who are silent, or do not listen. mu is
+// held.
+func (h *heartbeats) tellFailures(d *Daemon, now time.Time) {
+	o := d.cfg.Options
 	for _, f := range h.watch.failed(now, o.Duration("osd_heartbeat_grace"), o.Duration("osd_mon_report_interval")) {
 		if !f.again {
 			d.cfg.Logger.Info("peer does not answer heartbeats", "osd", f.osd, "refused", f.refused, "since", f.since)
@@ -180,13 +187,19 @@ func (h *heartbeats) answered(d *Daemon, c *msgr.Conn, stamp, now time.Time) {
 	}
 }
 
-// lost notes that a connection is gone. The next ping opens another: a peer that
-// closes every one is asked no more often than any.
-func (h *heartbeats) lost(c *msgr.Conn) {
+// lost notes that a connection is gone, and asks at once whether its peer is too: a
+// process that ended refuses the next one. A peer that closes every connection is
+// asked once a second.
+func (h *heartbeats) lost(d *Daemon, c *msgr.Conn, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if p, ok := h.mine(c); ok {
-		h.conns[p.osd][p.side] = nil
+	p, ok := h.mine(c)
+	if !ok {
+		return
+	}
+	h.conns[p.osd][p.side] = nil
+	if d.is(stateActive) && h.watch.mayAskAgain(p.osd, now) {
+		h.ping(d, p.osd, now)
 	}
 }
 
@@ -199,6 +212,9 @@ func (h *heartbeats) refused(d *Daemon, c *msgr.Conn, now time.Time) {
 	defer h.mu.Unlock()
 	if p, ok := h.mine(c); ok {
 		h.watch.refusedAt(p.osd, now)
+		if d.is(stateActive) {
+			h.tellFailures(d, now)
+		}
 	}
 }
 
@@ -273,6 +289,6 @@ func (p *pongDispatcher) Dispatch(c *msgr.Conn, m *msgr.Message) {
 
 func (p *pongDispatcher) Connected(*msgr.Conn)   {}
 func (p *pongDispatcher) Accepted(*msgr.Conn)    {}
-func (p *pongDispatcher) Reset(c *msgr.Conn)     { d := (*Daemon)(p); d.hb.lost(c) }
+func (p *pongDispatcher) Reset(c *msgr.Conn)     { d := (*Daemon)(p); d.hb.lost(d, c, time.Now()) }
 func (p *pongDispatcher) RemoteReset(*msgr.Conn) {}
 func (p *pongDispatcher) Refused(c *msgr.Conn)   { d := (*Daemon)(p); d.hb.refused(d, c, time.Now()) }

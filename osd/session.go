@@ -11,6 +11,7 @@ import (
 	"sepiola/entity"
 	"sepiola/message"
 	"sepiola/msgr"
+	"sepiola/pg"
 )
 
 // session is a client's connection, as PGs know it.
@@ -141,4 +142,10 @@ func (s *session) inFlight() []*trackedOp {
 		out = append(out, list...)
 	}
 	return out
+}
+
+// canBackOff reports whether a client knows MOSDBackoff.
+func canBackOff(to pg.Session) bool {
+	s, ok := to.(*session)
+	return ok && s.conn.Features()&msgr.FeatureRadosBackoff == msgr.FeatureRadosBackoff
 }

@@ -41,6 +41,7 @@ type shard struct {
 type slot struct {
 	pg     *pg.PG
 	timers map[pg.TimerKind]*time.Timer
+	next   []pg.Event // for the copy that may follow one that was removed
 }
 
 // waitingMax bounds what is kept for one PG that is not here, and earlyMax what
@@ -55,7 +56,7 @@ const (
 func newShard(d *Daemon, index int) *shard {
 	return &shard{d: d, index: index, queue: newQueue(), cur: d.current.Load(),
 		env: pg.Env{WhoAmI: d.cfg.WhoAmI, Started: d.hb.start, Reader: d.cfg.Store, Config: pgConfig(d.cfg.Options), Failsafe: d.failsafe,
-			BackfillFull: d.backfillFull},
+			BackfillFull: d.backfillFull, CanBackOff: canBackOff},
 		pgs: map[object.SPGID]*slot{}, waiting: map[object.SPGID][]work{}, peers: map[object.SPGID][]int32{}}
 }
 
@@ -270,6 +271,9 @@ func (s *shard) remove(sl *slot) {
 	delete(s.peers, id)
 	s.mu.Unlock()
 	s.d.cfg.Logger.Debug("pg removed", "pg", id.String())
+	for _, ev := range sl.next {
+		s.take(work{pgid: id, ev: ev})
+	}
 }
 
 // configure gives all PGs, those to come too, other options.

@@ -41,6 +41,7 @@ type watched struct {
 	first   time.Time
 	heard   [sides]time.Time
 	refused time.Time // nobody listens where it should; zero if somebody does
+	again   time.Time // when it was last asked out of turn
 }
 
 // pinged is a round of pings not answered yet.
@@ -112,6 +113,16 @@ func (w *watch) settled(m *osdmap.Map) {
 	maps.DeleteFunc(w.reported, func(osd int32, f failure) bool {
 		return !m.IsUp(osd) || m.Info(osd).UpFrom != f.upFrom
 	})
+}
+
+// mayAskAgain reports whether an OSD may be asked out of turn, once a second.
+func (w *watch) mayAskAgain(osd int32, now time.Time) bool {
+	p := w.peers[osd]
+	if p == nil || now.Sub(p.again) < time.Second {
+		return false
+	}
+	p.again = now
+	return true
 }
 
 // asked notes a round of pings to an OSD.

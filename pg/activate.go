@@ -66,6 +66,7 @@ func (p *PG) activate() {
 		others: slices.DeleteFunc(slices.Clone(p.lead.choice.Members), func(o int32) bool { return o == p.env.WhoAmI }),
 	}
 	p.active = a
+	a.fill.begin, a.fill.end = object.Min, object.Min
 	a.recovery.init()
 	lease := p.newLease()
 	p.state = activeIn(stActivating)
@@ -143,7 +144,7 @@ func (p *PG) restartPeer(osd int32, peer *pglog.Info, log *message.OSDPGLog) {
 		peer.LastBackfill, p.own.Info.LastUpdate)
 	own := &p.own.Info
 	peer.LastUpdate, peer.LastComplete = own.LastUpdate, own.LastUpdate
-	peer.LastBackfill = object.Min
+	peer.LastUserVersion, peer.LastBackfill = own.LastUserVersion, object.Min
 	peer.LastEpochStarted, peer.LastIntervalStarted = own.LastEpochStarted, own.LastIntervalStarted
 	peer.History, peer.HitSet, peer.PurgedSnaps = own.History, own.HitSet, own.PurgedSnaps
 	peer.Stats.Stats.Sum = pglog.ObjectStatSum{}

@@ -154,6 +154,8 @@ func (p *PG) allActivated() {
 	p.state = activeIn(stRecovered)
 	if a.serving {
 		p.wakeOps()
+	} else {
+		p.backOffAll()
 	}
 	p.recover()
 }

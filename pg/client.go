@@ -36,12 +36,23 @@ func (p *PG) clientOp(e ClientOp) {
 		p.fx.add(NeedMap{e.Op.Epoch})
 		return
 	}
+	if p.isBackedOff(&e) {
+		p.fx.add(Dropped{e.From, e.Op})
+		return
+	}
 	p.stats.arrivals++
 	op := &clientOp{ClientOp: e, seq: p.stats.arrivals, reqid: e.Op.ReqID}
 	if op.reqid.Name.Num == 0 && op.reqid.TID == 0 {
 		op.reqid = pglog.ReqID{Name: e.Source, TID: e.Op.TID, Inc: int32(e.Op.ClientInc)}
 	}
 	p.ready = append(p.ready, op)
+}
+
+// byArrival puts operations in the order in which they came. What waits may move from
+// one queue to another, and must not end up behind what its client sent later.
+func byArrival(list []*clientOp) []*clientOp {
+	slices.SortStableFunc(list, func(a, b *clientOp) int { return cmp.Compare(a.seq, b.seq) })
+	return list
 }
 
 // runReady goes through the operations whose turn has come until one changes the
@@ -113,7 +124,7 @@ func (p *PG) keepPending() {
 	}
 	// Watches begin anew with the interval.
 	pending = slices.DeleteFunc(pending, func(op *clientOp) bool { return op.expires != nil })
-	slices.SortFunc(pending, func(a, b *clientOp) int { return cmp.Compare(a.seq, b.seq) })
+	pending = byArrival(pending)
 	p.waitActive, p.ready = slices.CompactFunc(pending, func(a, b *clientOp) bool { return a == b }), nil
 	for _, op := range p.waitActive {
 		op.firstInLine = false
@@ -142,7 +153,8 @@ func (p *PG) dropOps() {
 // wakeOps tries what waited for the PG to be active, before what came later and
 // has not been tried yet.
 func (p *PG) wakeOps() {
-	p.ready = append(p.waitActive, p.ready...)
+	p.releaseBackoffs(allBackoffs)
+	p.ready = byArrival(append(p.waitActive, p.ready...))
 	p.waitActive = nil
 	p.countWaiting()
 }
@@ -150,12 +162,17 @@ func (p *PG) wakeOps() {
 // dropSession forgets the operations of a client that is gone.
 func (p *PG) dropSession(s Session) {
 	gone := func(op *clientOp) bool { return op.From == s }
+	p.backoffs = slices.DeleteFunc(p.backoffs, func(b backoff) bool { return b.to == s })
 	p.waitActive = slices.DeleteFunc(p.waitActive, gone)
 	p.ready = slices.DeleteFunc(p.ready, gone)
-	p.waitMap = slices.DeleteFunc(p.waitMap, func(ev Event) bool {
+	from := func(ev Event) bool {
 		c, ok := ev.(ClientOp)
 		return ok && c.From == s
-	})
+	}
+	p.waitMap = slices.DeleteFunc(p.waitMap, from)
+	if d, ok := p.state.(*deleting); ok {
+		d.next = slices.DeleteFunc(d.next, from)
+	}
 	if p.active != nil {
 		p.disconnectWatchers(s)
 		for _, w := range p.active.queue {
@@ -187,8 +204,7 @@ func (p *PG) doOp(op *clientOp) {
 		return
 	}
 	if !p.active.serving {
-		p.waitActive = append(p.waitActive, op) // below min_size
-		p.waiting++
+		p.waitLong(op) // below min_size
 		return
 	}
 	if !p.mayAnswer() {
@@ -313,11 +329,11 @@ func (p *PG) onObject(op *clientOp) {
 	}
 	p.adoptWatchers(o)
 	exclusive := op.use.WriteOrdered() && (op.use.Read && ops.ReadsData(op.Op) || ops.Copies(op.Op))
-	free := o.mayRead() && (op.firstInLine || len(o.waiters) == 0)
+	free := o.mayRead()
 	if op.use.WriteOrdered() {
-		free = o.mayWrite(exclusive, op.firstInLine)
+		free = o.mayWrite(exclusive)
 	}
-	if !free && !op.Op.Has(message.FlagSkipRWLocks) {
+	if !(free && o.inTurn(op)) && !op.Op.Has(message.FlagSkipRWLocks) {
 		o.waiters = append(o.waiters, op)
 		return
 	}

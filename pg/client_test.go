@@ -2,6 +2,7 @@ package pg_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sepiola/entity"
@@ -46,11 +47,12 @@ type simSession struct {
 	c       *simClient
 	osd     int32
 	dead    bool
-	queue   []*message.OSDOp
-	replies []*message.OSDOpReply
+	queue   []message.Body
+	replies []message.Body
+	blocked []*message.OSDBackoff
 }
 
-func (s *simSession) reply(m *message.OSDOpReply) {
+func (s *simSession) reply(m message.Body) {
 	if !s.dead {
 		s.replies = append(s.replies, m)
 	}
@@ -153,6 +155,9 @@ func (c *simClient) send(op *simOp) {
 		s = &simSession{c: c, osd: primary}
 		c.sessions[primary] = s
 	}
+	if slices.ContainsFunc(s.blocked, func(b *message.OSDBackoff) bool { return covers(b, op.msg.Object) }) {
+		return
+	}
 	msg := *op.msg
 	msg.PGID, msg.Epoch = id.Whole(), c.epoch
 	c.w.logf("client.%d sends %d %s on %s to osd.%d e%d", c.id, msg.TID, op.word, op.name, primary, c.epoch)
@@ -175,8 +180,16 @@ func (c *simClient) nextMap() {
 
 // deliver brings the next operation of a session to its OSD.
 func (s *simSession) deliver() {
-	m := s.queue[0]
 	o := s.c.w.osds[s.osd]
+	m, ok := s.queue[0].(*message.OSDOp)
+	if !ok {
+		b := s.queue[0].(*message.OSDBackoff)
+		s.queue = s.queue[1:]
+		if p := o.pgs[b.PGID.PGID]; p != nil {
+			o.step(p, pg.BackoffAck{From: s, ID: b.ID})
+		}
+		return
+	}
 	p := o.pgs[m.PGID.PGID]
 	cur := s.c.w.maps[o.epoch]
 	if p == nil && (m.Epoch > o.epoch || cur.PGToActingPrimary(m.PGID.PGID) == o.id) {
@@ -192,9 +205,14 @@ func (s *simSession) deliver() {
 
 // take brings the next reply of a session to the client.
 func (s *simSession) take() {
-	m := s.replies[0]
+	body := s.replies[0]
 	s.replies = s.replies[1:]
 	c := s.c
+	if b, ok := body.(*message.OSDBackoff); ok {
+		s.backoff(b)
+		return
+	}
+	m := body.(*message.OSDOpReply)
 	for i, op := range c.pending {
 		if op.msg.TID != m.TID {
 			continue
@@ -203,6 +221,27 @@ func (s *simSession) take() {
 		c.finish(op, m)
 		return
 	}
+}
+
+// backoff keeps what is in the range, or sends it again.
+func (s *simSession) backoff(b *message.OSDBackoff) {
+	c := s.c
+	c.w.backoffs++
+	if b.Op == message.BackoffBlock {
+		s.blocked = append(s.blocked, b)
+		s.queue = append(s.queue, &message.OSDBackoff{PGID: b.PGID, Op: message.BackoffAckBlock, ID: b.ID})
+		return
+	}
+	s.blocked = slices.DeleteFunc(s.blocked, func(x *message.OSDBackoff) bool { return x.ID == b.ID })
+	for _, op := range slices.Clone(c.pending) {
+		if covers(b, op.msg.Object) {
+			c.send(op)
+		}
+	}
+}
+
+func covers(b *message.OSDBackoff, o object.ID) bool {
+	return b.Begin == o || b.Begin.Less(o) && o.Less(b.End)
 }
 
 func (c *simClient) finish(op *simOp, m *message.OSDOpReply) {

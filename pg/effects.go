@@ -92,8 +92,10 @@ type NeedMap struct{ Epoch uint32 }
 type PGCreated struct{}
 
 // Removed says that this copy is gone from the store; the driver forgets the PG.
-// It is emitted with the commit of the last transaction.
-type Removed struct{}
+// It is emitted with the commit of the last transaction. Events are what peers and
+// clients sent meanwhile, in order: they may be meant for a copy to come, and are to
+// be treated as they are where there is no PG.
+type Removed struct{ Events []Event }
 
 // StatsChanged says that [PG.Stats] is worth publishing; only a primary emits it.
 type StatsChanged struct{}

@@ -27,6 +27,8 @@ type Env struct {
 	// BackfillFull reports whether the disk is too full to be filled by other OSDs; nil
 	// for never.
 	BackfillFull func() bool
+	// CanBackOff reports whether a client understands backoffs; nil for all do.
+	CanBackOff func(Session) bool
 	// Classes runs object classes; nil for none.
 	Classes ops.Classes
 }

@@ -57,6 +57,12 @@ type Reserved struct {
 // it need not be answered.
 type SessionReset struct{ Session Session }
 
+// BackoffAck is a client's word that it heard of a backoff.
+type BackoffAck struct {
+	From Session
+	ID   uint64
+}
+
 // Continue asks for work left over by the step before; see [PG.HasWork].
 type Continue struct{}
 
@@ -67,6 +73,7 @@ func (Committed) event()    {}
 func (Timer) event()        {}
 func (Reserved) event()     {}
 func (SessionReset) event() {}
+func (BackoffAck) event()   {}
 func (Continue) event()     {}
 
 // TimerKind tells timers of a PG apart. Setting one of a kind replaces it.

@@ -126,6 +126,7 @@ func anyShard(have []osdmap.PGShard) bool { return len(have) > 0 }
 // abandon drops what belongs to the interval that ended.
 func (p *PG) abandon() {
 	p.keepPending()
+	p.releaseBackoffs(allBackoffs)
 	p.endLeases()
 	p.dropSlots()
 	p.lead, p.active, p.follow = nil, nil, nil

@@ -199,6 +199,7 @@ func (down) id() stateID { return stDown }
 func (p *PG) enterDown() {
 	p.state = down{}
 	p.bits |= pglog.StateDown
+	p.backOffAll()
 	p.fx.add(StatsChanged{})
 	p.note("down: needs one of %v", slices.Sorted(maps.Keys(p.lead.prior.BlockedBy)))
 }
@@ -222,6 +223,7 @@ func (incomplete) id() stateID { return stIncomplete }
 func (p *PG) enterIncomplete() {
 	p.state = incomplete{}
 	p.bits |= pglog.StateIncomplete
+	p.backOffAll()
 	p.fx.add(StatsChanged{})
 	p.note("incomplete: no copy among %v can serve", p.allOSDs())
 }

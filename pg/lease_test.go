@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"sepiola/message"
 	"sepiola/object"
 	"sepiola/osdmap"
 )
@@ -76,7 +77,7 @@ func oldRead(w *world, reader, writer *simClient) (answered int) {
 			continue
 		}
 		op := reader.pending[0]
-		content := string(s.replies[0].Ops[0].Out.Flat())
+		content := string(s.replies[0].(*message.OSDOpReply).Ops[0].Out.Flat())
 		s.replies = s.replies[1:]
 		reader.pending = nil
 		for _, word := range writer.acked["a"][:op.acked] {

@@ -31,9 +31,17 @@ func (o *objectContext) idle() bool { return o.writes == 0 && len(o.waiters) == 
 // mayRead reports whether a read sees only what is durable everywhere.
 func (o *objectContext) mayRead() bool { return o.writes == 0 }
 
-// mayWrite reports whether a write may go in flight behind those that are.
-func (o *objectContext) mayWrite(exclusive, first bool) bool {
-	return !o.exclusive && (!exclusive || o.writes == 0) && (first || len(o.waiters) == 0)
+// mayWrite reports whether a write whose turn it is may go in flight behind those that
+// are.
+func (o *objectContext) mayWrite(exclusive bool) bool {
+	return !o.exclusive && (!exclusive || o.writes == 0)
+}
+
+// inTurn reports whether nobody waits for the object who came before the operation. One
+// that has waited comes before those that came later, but not before those that have
+// to go on waiting: some of those that waited may need the object to themselves.
+func (o *objectContext) inTurn(op *clientOp) bool {
+	return len(o.waiters) == 0 || op.firstInLine && op.seq < o.waiters[0].seq
 }
 
 // objectCache holds contexts: all that are in use, and some that are not.
@@ -133,7 +141,7 @@ func (p *PG) release(o *objectContext) {
 	}
 	o.exclusive = false
 	if len(o.waiters) > 0 {
-		p.ready = append(p.ready, o.waiters...)
+		p.ready = byArrival(append(p.ready, o.waiters...))
 		for _, w := range o.waiters {
 			w.firstInLine = true
 		}

@@ -65,10 +65,12 @@ type PG struct {
 	reserveGen uint64
 	onCommit   []commitAction // in order of tokens
 
-	objects objectCache
-	stats   statsKeeper
-	entered entered
-	removed bool
+	objects    objectCache
+	stats      statsKeeper
+	entered    entered
+	backoffs   []backoff
+	backoffSeq uint64
+	removed    bool
 }
 
 // commitAction is what to do once a transaction is durable.
@@ -119,6 +121,8 @@ func (p *PG) Step(now time.Time, ev Event, fx *Effects) {
 		p.peerMessage(e)
 	case Reserved:
 		p.dispatch(evReserved, e)
+	case BackoffAck:
+		p.backoffAck(e)
 	case Command:
 		p.command(e)
 	case Timer:

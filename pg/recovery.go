@@ -161,6 +161,10 @@ func (p *PG) blockedByRecovery(op *clientOp) bool {
 	if op.use.WriteOrdered() {
 		blocked = blocked || p.isDegraded(o) || len(a.waitObject[o]) > 0
 	}
+	if blocked && p.isUnfound(o) && p.canBackOff(op) {
+		p.backOff(op, o, o)
+		return true
+	}
 	sameClient := func(w *clientOp) bool { return w.From == op.From }
 	if !blocked && !slices.ContainsFunc(a.waitObject[o], sameClient) {
 		return false
@@ -168,7 +172,7 @@ func (p *PG) blockedByRecovery(op *clientOp) bool {
 	if len(a.waitObject[o]) == 0 {
 		a.recovery.wanted = append(a.recovery.wanted, o)
 	}
-	a.waitObject[o] = append(a.waitObject[o], op)
+	a.waitObject[o] = byArrival(append(a.waitObject[o], op))
 	p.recover()
 	return true
 }
@@ -186,12 +190,13 @@ func (p *PG) isDegraded(o object.ID) bool {
 // wakeObject tries what waited for an object.
 func (p *PG) wakeObject(o object.ID) {
 	a := p.active
+	p.releaseBackoffs(func(b *backoff) bool { return b.begin == o && b.end == o })
 	waiters := a.waitObject[o]
 	if len(waiters) == 0 {
 		return
 	}
 	delete(a.waitObject, o)
-	p.ready = append(p.ready, waiters...)
+	p.ready = byArrival(append(p.ready, waiters...))
 }
 
 // mayRecover reports whether the map's flags let recovery go on.

@@ -23,12 +23,16 @@ func TestClusterUnderFaults(t *testing.T) {
 	if testing.Short() {
 		seeds = 20
 	}
+	backoffs := 0
 	for seed := range seeds {
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { simulate(t, uint64(seed), 4, 3000) })
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { backoffs += simulate(t, uint64(seed), 4, 3000) })
+	}
+	if backoffs == 0 {
+		t.Error("no client was ever told to hold back")
 	}
 }
 
-func simulate(t *testing.T, seed uint64, osds, steps int) {
+func simulate(t *testing.T, seed uint64, osds, steps int) (backoffs int) {
 	w := newWorld(t, seed, osds, 2, 3, 2)
 	if seed%3 == 1 {
 		// Logs so short that copies fall out of their reach.
@@ -49,6 +53,7 @@ func simulate(t *testing.T, seed uint64, osds, steps int) {
 	}
 	w.settle()
 	w.check()
+	return w.backoffs
 }
 
 // names are few, so that operations meet.

@@ -166,8 +166,8 @@ func init() {
 			evMap: peeringMap, evLog: inOn(getMissingLog),
 		}),
 		stWaitUpThru: peering.with(map[eventKind]rule{evMap: waitUpThruMap}),
-		stDown:       peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(downNotify)}),
-		stIncomplete: peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(incompleteNotify)}),
+		stDown:       peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(downNotify), evClientOp: keepLong}),
+		stIncomplete: peering.with(map[eventKind]rule{evMap: peeringMap, evNotify: on(incompleteNotify), evClientOp: keepLong}),
 		stWaitActingChange: peering.with(map[eventKind]rule{
 			evMap: in(waitActingChangeMap),
 		}),
@@ -193,7 +193,10 @@ func init() {
 			evPull: on(servePull), evPush: on(pushed), evDelete: on(deleteObjects),
 			evScan: on(serveScan), evBackfill: on(backfillProgress), evBackfillRemove: on(backfillRemove),
 		}),
-		stDeleting: row(map[eventKind]rule{evTimer: in(deleteMore), evClientOp: misdirected}),
+		stDeleting: row(map[eventKind]rule{
+			evTimer: in(deleteMore), evClientOp: in(keepForNext), evQuery: in(keepForNext),
+			evLog: in(keepForNext), evNotify: in(keepForNext),
+		}),
 	}
 }
 

@@ -37,7 +37,8 @@ type world struct {
 	trace []string
 	quiet bool // no more faults
 	// answer is what a PG last answered to a command.
-	answer *pg.CommandDone
+	answer   *pg.CommandDone
+	backoffs int // that clients got
 
 	nevents int
 }
@@ -226,7 +227,7 @@ func (o *simOSD) effect(p *pg.PG, e pg.Effect) {
 			w.post(o.id, to, e.Msg)
 		}
 	case pg.Reply:
-		e.To.(*simSession).reply(e.Msg.(*message.OSDOpReply))
+		e.To.(*simSession).reply(e.Msg)
 	case pg.Submit:
 		var done func()
 		if e.Token != 0 {

@@ -19,10 +19,13 @@ type DivergentFacts struct {
 	Newer bool
 	// Created: the first divergent entry made the object.
 	Created bool
-	// Missing: the copy lacks the object's newest version.
+	// Missing: the copy lacked the version of the last divergent entry.
 	Missing bool
-	// HasPrior: it is missing, and what the copy has is the version before the
-	// first divergent entry.
+	// Untouched: it was missing, and the copy has a version of before the first
+	// divergent entry.
+	Untouched bool
+	// HasPrior: it is untouched, and what the copy has is just the version that
+	// the first divergent entry changed.
 	HasPrior bool
 	// CanRollback: every divergent entry says how to undo it and still can be.
 	CanRollback bool
@@ -39,7 +42,7 @@ const (
 	MissingHaveNothing               // need stays; have becomes nothing, all of it dirty
 	MissingDrop
 	MissingNeedPrior // need becomes the prior version; have stays
-	MissingAddPrior  // comes in: need the prior version, have nothing
+	MissingAddPrior  // need becomes the prior version; have nothing
 )
 
 var missingChangeNames = [...]string{"keep", "have-nothing", "drop", "need-prior", "add-prior"}
@@ -71,28 +74,38 @@ func (a DivergentAction) String() string {
 //
 //	facts                                   case  object    missing set
 //	beyond last_backfill, or only errors     0    stays     stays
-//	newer entry in the merged log            1    removed   have nothing
+//	newer entry; the store is untouched      1    stays     stays
+//	newer entry                              1    removed   have nothing
 //	created by the first divergent entry     2    removed   dropped
 //	missing; has the prior version           3    stays     dropped
-//	missing; has something else              3    stays     need the prior version
+//	missing; the store is untouched          3    stays     need the prior version
+//	missing; has another version, or none    3    removed   need the prior version, have nothing
 //	present; all entries can be undone       4    undone    stays
 //	present; some entry cannot               5    removed   need the prior version, have nothing
 //
-// An object that the last divergent entry deleted and that is not missing is
-// not in the store, and need not be removed.
+// An object that the last divergent entry deleted and that was not missing is
+// not in the store, and need not be removed. Ceph removes what is untouched in case
+// 1, while its primary, which does not see that, goes by what was there. It removes
+// nothing in case 3, where a divergent version may be in the store, which a lost
+// object could be reverted to, also of one that is said to be not there at all: a
+// missing object that was deleted and made anew has nothing to build on.
 func (f DivergentFacts) Decide() DivergentAction {
 	inStore := f.Missing || !f.Deleted
 	switch {
 	case f.BeyondBackfill || f.OnlyErrors:
 		return DivergentAction{}
+	case f.Newer && f.Untouched:
+		return DivergentAction{Case: 1, DropRollbackInfo: true}
 	case f.Newer:
 		return DivergentAction{Case: 1, Missing: MissingHaveNothing, RemoveObject: inStore, DropRollbackInfo: true}
 	case f.Created:
 		return DivergentAction{Case: 2, Missing: MissingDrop, RemoveObject: inStore, DropRollbackInfo: true}
 	case f.Missing && f.HasPrior:
 		return DivergentAction{Case: 3, Missing: MissingDrop, DropRollbackInfo: true}
-	case f.Missing:
+	case f.Untouched:
 		return DivergentAction{Case: 3, Missing: MissingNeedPrior, DropRollbackInfo: true}
+	case f.Missing:
+		return DivergentAction{Case: 3, Missing: MissingAddPrior, RemoveObject: true, DropRollbackInfo: true}
 	case f.CanRollback:
 		return DivergentAction{Case: 4, Rollback: true}
 	}

@@ -9,8 +9,9 @@
 // a prefix of history; where they part, the authoritative one wins and the
 // other's later entries are divergent. Reconciling is a pure function here:
 // [MergeLog] and [RewindDivergent] take a copy's [Copy] and the authoritative
-// log and return a [Plan]; applying the plan to memory is [Plan.Apply] and to
-// the store [Plan.Persist]. Nothing in this package touches a disk, a clock or a
+// log and return a [Plan]: its Copy is the new state, and the rest says what to do to
+// the store. [ProcReplicaLog] is the same seen by the primary, [Split] divides a copy
+// among the children of its PG. Nothing in this package touches a disk, a clock or a
 // lock, except that [Load] reads through objectstore.Reader.
 //
 // # Duties of the caller
@@ -44,5 +45,13 @@
 //   - Two logs part where their entries do, not where their versions suggest: also
 //     a divergent entry of a later epoch than the authoritative ones, left by
 //     members that were given up as lost and came back, is told.
+//   - What a divergent object's copy has is kept if it is of before the divergent
+//     entries, and removed if it is of theirs, also where it was missing: see
+//     [DivergentFacts.Decide].
+//   - Trimming is bounded at each step, on all members, and duplicates are bounded in
+//     number, as in later releases than 16.2.6; of those in a store or from a peer
+//     only the newest [MaxDups] are taken.
+//   - Merging lowers last_complete to before all that is missing then, and does not
+//     leave that to activation.
 //   - Encodings older than those Ceph 14 sends are refused.
 package pglog

@@ -51,8 +51,8 @@ type logDelta struct {
 const MaxDups = 1 << 16
 
 // Index makes a log searchable. It refuses entries that are out of order or outside
-// the log's bounds; duplicates are put in order, as those of PGs that were merged
-// come in any, and all but the newest [MaxDups] are left out. Entries and
+// the log's bounds; duplicates are put in order, since merging PGs mixes up
+// theirs, and all but the newest [MaxDups] are left out. Entries and
 // duplicates count as already persisted.
 func Index(l Log) (*IndexedLog, error) {
 	x := &IndexedLog{head: l.Head, tail: l.Tail, canRollbackTo: l.CanRollbackTo,

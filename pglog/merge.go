@@ -71,7 +71,7 @@ func MergeLog(s Copy, auth Log, oinfo *Info) (Plan, error) {
 	if err != nil {
 		return Plan{}, fmt.Errorf("%w: authoritative %v", ErrInconsistent, err)
 	}
-	m := merger{Plan: Plan{Copy: s.Clone()}}
+	m := newMerger(s)
 	common := s.Log.commonWith(other)
 	fresh := other.EntriesAfter(common)
 	m.fillTail(other)
@@ -98,7 +98,7 @@ func RewindDivergent(s Copy, newHead Version) (Plan, error) {
 	if newHead.Less(s.Log.tail) {
 		return Plan{}, fmt.Errorf("%w: rewinding (%v,%v] to %v", ErrNoOverlap, s.Log.tail, s.Log.head, newHead)
 	}
-	m := merger{Plan: Plan{Copy: s.Clone()}}
+	m := newMerger(s)
 	err := m.rewind(newHead)
 	return m.Plan, err
 }
@@ -133,7 +133,23 @@ func ResetForBackfill(s Copy, auth Log) (Plan, error) {
 }
 
 // merger is a plan in the making.
-type merger struct{ Plan }
+type merger struct {
+	Plan
+	before  *Missing // what was missing at first
+	removed map[object.ID]bool
+}
+
+func newMerger(s Copy) merger {
+	return merger{Plan: Plan{Copy: s.Clone()}, before: s.Missing, removed: map[object.ID]bool{}}
+}
+
+// remove lists an object to remove, once.
+func (m *merger) remove(o object.ID) {
+	if !m.removed[o] {
+		m.removed[o] = true
+		m.Remove = append(m.Remove, o)
+	}
+}
 
 // fillTail takes over entries from before the own tail. They are history that
 // both share, so the missing set is not concerned.
@@ -170,7 +186,11 @@ func (m *merger) rewind(newHead Version) error {
 	divergent := s.Log.Rewind(newHead)
 	s.Info.LastUpdate = newHead
 	m.Changed = true
-	return m.resolve(divergent, newHead, bound)
+	if err := m.resolve(divergent, newHead, bound); err != nil {
+		return err
+	}
+	s.boundLastComplete()
+	return nil
 }
 
 // extendHead appends the entries that the copy lacks, after dropping what diverges
@@ -196,6 +216,7 @@ func (m *merger) extendHead(other *IndexedLog, common Version, fresh []*Entry, o
 		return err
 	}
 	s.Info.LastUpdate = other.head
+	s.boundLastComplete()
 	s.Log.RollForwardTo(s.Log.head) // the new entries cannot be undone here
 	s.Info.LastUserVersion = oinfo.LastUserVersion
 	s.Info.PurgedSnaps = oinfo.PurgedSnaps
@@ -207,7 +228,7 @@ func (m *merger) extendHead(other *IndexedLog, common Version, fresh []*Entry, o
 // miss records that the copy has an entry in its log but not in its store.
 func (m *merger) miss(n *Entry) {
 	if m.Copy.Missing.AddEntries([]*Entry{n}, m.Copy.Info.LastBackfill) != nil {
-		m.Remove = append(m.Remove, n.Object)
+		m.remove(n.Object)
 	}
 }
 
@@ -219,7 +240,7 @@ func (m *Missing) AddEntries(entries []*Entry, lastBackfill object.ID) (remove [
 		switch {
 		case n.IsError() || lastBackfill.Less(n.Object):
 		case n.IsDelete() && !m.IncludesDeletes:
-			m.RemoveUpTo(n.Object, n.Version)
+			m.Remove(n.Object) // whatever version was missing, perhaps a divergent one
 			remove = append(remove, n.Object)
 		default:
 			m.AddNext(n)
@@ -261,18 +282,19 @@ func (m *merger) resolveObject(o object.ID, all []*Entry, common, bound Version)
 		return nil
 	}
 	first, last := entries[0], entries[len(entries)-1]
-	item, missing := s.Missing.Get(o)
+	was, missing := m.before.Get(o)
 	newest := s.Log.Newest(o)
 	facts.Newer = newest != nil && common.Less(newest.Version)
 	facts.Created = first.PriorVersion.IsZero() || first.IsClone()
 	facts.Missing = missing
-	facts.HasPrior = missing && item.Have == first.PriorVersion
+	facts.Untouched = missing && !was.Have.IsZero() && was.Have.Less(first.Version)
+	facts.HasPrior = facts.Untouched && was.Have == first.PriorVersion
 	facts.CanRollback = !slices.ContainsFunc(entries, func(n *Entry) bool {
 		return !n.CanRollback() || n.Version.AtMost(bound)
 	})
 	facts.Deleted = last.IsDelete()
 	if facts.Newer {
-		if err := s.Missing.agrees(newest, missing, item); err != nil {
+		if err := s.Missing.agrees(newest); err != nil {
 			return err
 		}
 	}
@@ -282,7 +304,8 @@ func (m *merger) resolveObject(o object.ID, all []*Entry, common, bound Version)
 
 // agrees checks that the newest entry on an object, being one the copy lacked,
 // already made the missing set what it should be.
-func (m *Missing) agrees(newest *Entry, missing bool, item MissingItem) error {
+func (m *Missing) agrees(newest *Entry) error {
+	item, missing := m.Get(newest.Object)
 	expected := newest.IsUpdate() || (m.IncludesDeletes && newest.IsDelete())
 	switch {
 	case expected && (!missing || item.Need != newest.Version):
@@ -325,7 +348,7 @@ func (m *merger) carryOut(a DivergentAction, o object.ID, entries []*Entry) {
 		missing.Add(o, prior, Version{}, false)
 	}
 	if a.RemoveObject {
-		m.Remove = append(m.Remove, o)
+		m.remove(o)
 	}
 	if a.DropRollbackInfo {
 		m.DropRollbackInfo = append(m.DropRollbackInfo, entries...)

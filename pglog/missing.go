@@ -186,13 +186,6 @@ func (m *Missing) Remove(o object.ID) {
 	m.touch(o)
 }
 
-// RemoveUpTo takes an object out if what it needs is at most v.
-func (m *Missing) RemoveUpTo(o object.ID, v Version) {
-	if m.HasUpTo(o, v) {
-		m.Remove(o)
-	}
-}
-
 // Got records that the copy now has the object in version v. It is an error if
 // the object is not missing or needs a later version than v and is not to be
 // deleted; nothing changes then.

@@ -19,7 +19,8 @@ func ProcReplicaLog(auth *IndexedLog, olog Log, oinfo *Info, omissing *Missing) 
 	if err != nil {
 		return Info{}, nil, fmt.Errorf("%w: peer's %v", ErrInconsistent, err)
 	}
-	m := merger{Plan: Plan{Copy: Copy{Log: peer, Info: oinfo.Clone(), Missing: omissing.Clone()}}}
+	m := newMerger(Copy{Log: peer, Info: *oinfo, Missing: omissing})
+	peer = m.Copy.Log
 	info := &m.Copy.Info
 	if olog.Head.Less(auth.tail) || olog.Head == auth.head {
 		return *info, m.Copy.Missing, nil
@@ -75,6 +76,16 @@ func (s *Copy) ResetLastComplete() {
 		return
 	}
 	s.Info.LastComplete = s.completeTo()
+}
+
+// boundLastComplete lowers last_complete to before everything missing. What diverged
+// may leave an object missing in a version that is as old as the head; a copy whose
+// last_complete stays there is taken for one that misses nothing, if another
+// interval comes before its activation. (Ceph leaves it there.)
+func (s *Copy) boundLastComplete() {
+	if s.Missing.Len() > 0 {
+		s.Info.LastComplete = MinOf(s.Info.LastComplete, s.completeTo())
+	}
 }
 
 // completeTo returns the version of the newest entry before everything missing;

@@ -68,6 +68,9 @@ func (s *scriptEnv) step(d *datadriven.TestData) (string, error) {
 	case "merge":
 		auth := get("auth")
 		p, err := MergeLog(get("own"), auth.Log.Log(), &auth.Info)
+		if _, adopt := argOf(d, "adopt"); adopt && err == nil {
+			s.copies["own"] = p.Copy
+		}
 		return describePlan(p, err)
 	case "rewind":
 		p, err := RewindDivergent(get("own"), versionArg(d, "to"))
@@ -94,6 +97,28 @@ func (s *scriptEnv) step(d *datadriven.TestData) (string, error) {
 	case "add":
 		c := get("own")
 		return "", c.add(d)
+	case "missed":
+		c := get("own")
+		return c.missed(d)
+	case "revise":
+		c := get("own")
+		o := objectNamed(d.CmdArgs[0].Key)
+		if _, ok := argOf(d, "need"); ok {
+			_, del := argOf(d, "delete")
+			c.Missing.ReviseNeed(o, versionArg(d, "need"), del)
+		} else {
+			c.Missing.ReviseHave(o, versionArg(d, "have"))
+		}
+		return describeMissing(c.Missing), nil
+	case "rebuild":
+		c := get("own")
+		m, err := RebuildMissing(c, storeOf(d))
+		if err != nil {
+			return "", err
+		}
+		return describeMissing(m), nil
+	case "split":
+		return split(get("own"), uint32(numArg(d, "pg", 0)), uint32(numArg(d, "from", 1)), uint32(numArg(d, "to", 2))), nil
 	case "got":
 		c := get("own")
 		err := c.RecoverGot(objectNamed(d.CmdArgs[0].Key), versionArg(d, "v"))
@@ -117,9 +142,58 @@ func (c *Copy) add(d *datadriven.TestData) error {
 	return nil
 }
 
+// missed extends a copy's missing set by entries, as if they had come in a log.
+func (c *Copy) missed(d *datadriven.TestData) (string, error) {
+	var entries []*Entry
+	for line := range strings.Lines(d.Input) {
+		n, err := parseEntry(strings.Fields(line))
+		if err != nil {
+			return "", err
+		}
+		entries = append(entries, n)
+	}
+	removed := c.Missing.AddEntries(entries, c.Info.LastBackfill)
+	out := describeMissing(c.Missing)
+	for _, o := range removed {
+		out += fmt.Sprintf("remove %s\n", nameOf(o))
+	}
+	return out, nil
+}
+
+// storeOf reads what a store has: "OBJECT VERSION".
+func storeOf(d *datadriven.TestData) func(object.ID) (Version, bool, error) {
+	store := map[object.ID]Version{}
+	for line := range strings.Lines(d.Input) {
+		f := strings.Fields(line)
+		store[objectNamed(f[0])] = mustVersion(f[1])
+	}
+	return func(o object.ID) (Version, bool, error) {
+		v, ok := store[o]
+		return v, ok, nil
+	}
+}
+
+// split shows a copy's parts, the parent's first.
+func split(c Copy, seed, from, to uint32) string {
+	pg := object.PGID{Pool: 1, Seed: seed}
+	c.Info.PGID = pg.Whole()
+	var b strings.Builder
+	parent, children := Split(c, SplitMember{PGID: pg.Whole()}, membersOf(pg, from, to), to, 50)
+	for _, p := range append([]Copy{parent}, children...) {
+		fmt.Fprintf(&b, "%v %s", p.Info.PGID, describeCopy(p))
+	}
+	return b.String()
+}
+
+// objectNamed returns the object of a script's name: "NAME", "NAME:SNAP", and
+// "NAME@HASH" in hexadecimal where the hash matters.
 func objectNamed(name string) object.ID {
 	name, snap, isClone := strings.Cut(name, ":")
 	o := object.Head(1, "", "", name, object.PlacementHash(object.HashRjenkins, "", "", name[:1]))
+	if _, hash, ok := strings.Cut(name, "@"); ok {
+		h, _ := strconv.ParseUint(hash, 16, 32)
+		o.Hash = uint32(h)
+	}
 	if isClone {
 		v, _ := strconv.ParseUint(snap, 10, 64)
 		o.Snap = object.SnapID(v)
@@ -147,8 +221,8 @@ func mustVersion(s string) Version {
 
 func argOf(d *datadriven.TestData, key string) (string, bool) {
 	for _, a := range d.CmdArgs {
-		if a.Key == key && len(a.Vals) == 1 {
-			return a.Vals[0], true
+		if a.Key == key {
+			return strings.Join(a.Vals, ""), true
 		}
 	}
 	return "", false

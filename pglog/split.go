@@ -1,6 +1,7 @@
 package pglog
 
 import (
+	"maps"
 	"slices"
 
 	"sepiola/object"
@@ -41,12 +42,21 @@ type SplitMember struct {
 func Split(c Copy, parent SplitMember, children []SplitMember, pgNum, epoch uint32) (Copy, []Copy) {
 	rest := c.Clone()
 	rest.Info.History.split(epoch)
+	rest.Info.Stats.place(parent.Where, epoch)
+	childOf := map[uint32]int{} // by the seed that a hash leads to
+	for i, m := range children {
+		childOf[m.PGID.Seed] = i
+	}
+	to := func(o object.ID) (child int, moves bool) {
+		child, moves = childOf[object.StableMod(o.Hash, pgNum, object.MaskFor(pgNum))]
+		return child, moves
+	}
+	logs := rest.Log.splitOut(to, len(children))
+	missing := rest.Missing.splitOut(to, len(children))
 	sums := rest.Info.Stats.Stats.Sum.Split(len(children) + 1)
 	out := make([]Copy, len(children))
 	for i, m := range children {
-		belongs := func(o object.ID) bool { return m.PGID.Contains(o.Hash, pgNum) }
-		out[i] = Copy{Log: rest.Log.splitOut(belongs), Missing: rest.Missing.splitOut(belongs)}
-		out[i].Info = childInfo(&rest.Info, parent, m, pgNum, epoch)
+		out[i] = Copy{Log: logs[i], Missing: missing[i], Info: childInfo(&rest.Info, parent, m, pgNum, epoch)}
 		out[i].finishSplit(sums[i])
 	}
 	rest.finishSplit(sums[len(children)])
@@ -73,12 +83,16 @@ func childInfo(p *Info, parent, child SplitMember, pgNum, epoch uint32) Info {
 	if child.Where.UpPrimary != parent.Where.UpPrimary || !slices.Equal(child.Where.Up, parent.Where.Up) {
 		i.History.SameUpSince = epoch
 	}
-	st := &i.Stats
-	st.ParentSplitBits = uint32(child.PGID.SplitBits(pgNum))
-	st.Up, st.UpPrimary = slices.Clone(child.Where.Up), child.Where.UpPrimary
-	st.Acting, st.ActingPrimary = slices.Clone(child.Where.Acting), child.Where.ActingPrimary
-	st.MappingEpoch = epoch
+	i.Stats.ParentSplitBits = uint32(child.PGID.SplitBits(pgNum))
+	i.Stats.place(child.Where, epoch)
 	return i
+}
+
+// place says where a map puts the PG.
+func (s *Stats) place(m osdmap.Mapping, epoch uint32) {
+	s.Up, s.UpPrimary = slices.Clone(m.Up), m.UpPrimary
+	s.Acting, s.ActingPrimary = slices.Clone(m.Acting), m.ActingPrimary
+	s.MappingEpoch = epoch
 }
 
 // finishSplit makes the info of one part agree with its log and missing set.
@@ -94,41 +108,48 @@ func (s *Copy) finishSplit(sum ObjectStatSum) {
 	s.ResetLastComplete()
 }
 
-// splitOut moves the entries on objects that belong elsewhere to a new log
-// (pg_log_t::split_out_child), which has all duplicates besides.
-func (l *IndexedLog) splitOut(belongs func(object.ID) bool) *IndexedLog {
-	child := &IndexedLog{head: l.head, tail: l.tail, canRollbackTo: l.canRollbackTo,
-		rollbackInfoTrimmedTo: l.rollbackInfoTrimmedTo, dups: slices.Clone(l.dups)}
+// splitOut moves the entries on objects that move to one of n children to their logs
+// (pg_log_t::split_out_child). Each has all duplicates besides.
+func (l *IndexedLog) splitOut(to func(object.ID) (int, bool), n int) []*IndexedLog {
+	out := make([]*IndexedLog, n)
+	for i := range out {
+		out[i] = &IndexedLog{head: l.head, tail: l.tail, canRollbackTo: l.canRollbackTo,
+			rollbackInfoTrimmedTo: l.rollbackInfoTrimmedTo, dups: slices.Clone(l.dups)}
+		for _, u := range l.dups {
+			out[i].delta.touchDup(u.Version)
+		}
+	}
 	var stay []*Entry
-	for _, n := range l.entries {
-		if belongs(n.Object) {
-			child.entries = append(child.entries, n)
-			child.delta.add(n)
-			l.delta.remove(n)
+	for _, e := range l.entries {
+		if i, moves := to(e.Object); moves {
+			out[i].entries = append(out[i].entries, e)
+			out[i].delta.add(e)
+			l.delta.remove(e)
 		} else {
-			stay = append(stay, n)
+			stay = append(stay, e)
 		}
 	}
 	l.entries = stay
-	l.reindex()
-	child.reindex()
-	for _, u := range child.dups {
-		child.delta.touchDup(u.Version)
+	for _, log := range append(out, l) {
+		log.reindex()
 	}
-	return child
+	return out
 }
 
-// splitOut moves the objects that belong elsewhere to a new set
+// splitOut moves the objects that move to one of n children to their sets
 // (pg_missing_set::split_into, which forgets what is clean of them).
-func (m *Missing) splitOut(belongs func(object.ID) bool) *Missing {
-	child := &Missing{IncludesDeletes: m.IncludesDeletes}
-	for o, i := range m.Sorted() {
-		if belongs(o) {
-			child.Set(o, i)
+func (m *Missing) splitOut(to func(object.ID) (int, bool), n int) []*Missing {
+	out := make([]*Missing, n)
+	for i := range out {
+		out[i] = &Missing{IncludesDeletes: m.IncludesDeletes}
+	}
+	for o, item := range maps.Clone(m.items) {
+		if i, moves := to(o); moves {
+			out[i].Set(o, item)
 			m.Remove(o)
 		}
 	}
-	return child
+	return out
 }
 
 // Split divides the counters among n parts as evenly as whole numbers allow, the

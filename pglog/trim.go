@@ -58,8 +58,8 @@ func (l *IndexedLog) TrimTarget(limit Version, o TrimOptions) Version {
 // bloated shrinks step by step, and no step is large. It returns how many entries
 // were dropped; the new tail says up to where.
 //
-// Ceph 16.2.6 drops all that v and the versions ask for at once; it counts
-// duplicates since 16.2.11.
+// Ceph 16.2.6 drops all that v and the versions ask for at once, and does not count;
+// later releases count (github.com/ceph/ceph/pull/45529).
 func (l *IndexedLog) Trim(v Version, o TrimOptions) int {
 	v = MinOf(v, MinOf(l.canRollbackTo, l.head))
 	n := min(l.firstAfter(v), int(min(o.Max, math.MaxInt32)))

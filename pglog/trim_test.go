@@ -73,7 +73,7 @@ func TestReplicaTrimsInSteps(t *testing.T) {
 func TestTrimKeepsTarget(t *testing.T) {
 	l := bloated(t, 1000, 0)
 	even := 0
-	l.splitOut(func(object.ID) bool { even++; return even%2 == 0 })
+	l.splitOut(func(object.ID) (int, bool) { even++; return 0, even%2 == 0 }, 1)
 	o := TrimOptions{Target: 400, Min: 100, Max: 1000, DupsTracked: 3000}
 	if l.Trim(l.TrimTarget(l.Head(), o), o); l.Len() != 400 {
 		t.Errorf("%d of 500 entries stay", l.Len())

@@ -77,7 +77,10 @@ type Choice struct {
 	Acting []int32
 	// Backfill are up members whose copy the log cannot bring up to date. Sorted.
 	Backfill []int32
-	// Members are both, sorted: everybody who takes part in recovery.
+	// AsyncRecovery are up members that the log brings up to date while they do not
+	// act: writes do not wait for what they miss. Sorted.
+	AsyncRecovery []int32
+	// Members are all of them, sorted: everybody who takes part in recovery.
 	Members []int32
 }
 
@@ -85,11 +88,21 @@ type Choice struct {
 // and still lead (osd_force_auth_primary_missing_objects).
 const ForceAuthPrimaryMissing = 100
 
-// Choose picks the acting set (calc_replicated_acting): the up set's primary if
-// its copy can be brought up to date by the log, otherwise the authoritative one;
-// then those of the up set, of the acting set, and of all others whose logs reach,
-// until there are size.
+// Choose picks the acting set without asynchronous recovery; see
+// [ChooseWithAsync].
 func Choose(in Infos, auth int32, up, acting []int32, upPrimary int32, size int) Choice {
+	return ChooseWithAsync(in, auth, up, acting, upPrimary, size, Async{})
+}
+
+// ChooseWithAsync picks the acting set (calc_replicated_acting): the up set's
+// primary if its copy can be brought up to date by the log, otherwise the
+// authoritative one; then those of the up set, of the acting set, and of all others
+// whose logs reach, until there are size. Those that lag are taken out again as far
+// as async allows.
+//
+// With the acting set it asks for in place and the same infos, it chooses the same
+// again.
+func ChooseWithAsync(in Infos, auth int32, up, acting []int32, upPrimary int32, size int, async Async) Choice {
 	primary := choosePrimary(in, auth, upPrimary)
 	// The primary's log will be extended back to the tail of the authoritative
 	// one where a member needs that.
@@ -108,13 +121,20 @@ func Choose(in Infos, auth int32, up, acting []int32, upPrimary int32, size int)
 			c.Backfill = append(c.Backfill, osd)
 		}
 	}
+	fromUp := len(c.Acting)
 	c.fill(in, acting, reached, up, size)
 	c.fill(in, in.osds(), reached, up, size)
+	in.sortNewestFirst(c.Acting[fromUp:])
+	c.takeOutLagging(in, auth, up, async)
 	if len(c.Acting) > size {
+		if async.MinCost > 0 {
+			c.AsyncRecovery = append(c.AsyncRecovery, c.Acting[size:]...)
+		}
 		c.Acting = c.Acting[:size]
 	}
 	slices.Sort(c.Backfill)
-	c.Members = slices.Concat(c.Acting, c.Backfill)
+	slices.Sort(c.AsyncRecovery)
+	c.Members = slices.Concat(c.Acting, c.Backfill, c.AsyncRecovery)
 	slices.Sort(c.Members)
 	c.Members = slices.Compact(c.Members)
 	return c
@@ -125,13 +145,16 @@ func choosePrimary(in Infos, auth, upPrimary int32) int32 {
 	if i == nil || i.IsIncomplete() || i.LastUpdate.Less(in[auth].LogTail) {
 		return auth
 	}
-	behind := i.Stats.Stats.Sum.NumObjectsMissing
-	a, b := in[auth].LastUpdate.V, i.LastUpdate.V
-	behind += int64(max(a, b) - min(a, b))
-	if behind > ForceAuthPrimaryMissing {
+	if recoveryCost(i, in[auth]) > ForceAuthPrimaryMissing {
 		return auth
 	}
 	return upPrimary
+}
+
+func (in Infos) sortNewestFirst(osds []int32) {
+	slices.SortFunc(osds, func(a, b int32) int {
+		return cmp.Or(in[b].LastUpdate.Compare(in[a].LastUpdate), cmp.Compare(a, b))
+	})
 }
 
 // fill adds candidates that are neither up nor chosen yet, those with the newest
@@ -143,9 +166,7 @@ func (c *Choice) fill(in Infos, candidates []int32, reached func(int32) bool, up
 	rest := slices.DeleteFunc(slices.Clone(candidates), func(osd int32) bool {
 		return slices.Contains(c.Acting, osd) || slices.Contains(up, osd) || !reached(osd)
 	})
-	slices.SortStableFunc(rest, func(a, b int32) int {
-		return cmp.Or(in[b].LastUpdate.Compare(in[a].LastUpdate), cmp.Compare(a, b))
-	})
+	in.sortNewestFirst(rest)
 	for _, osd := range rest {
 		if len(c.Acting) >= size {
 			return
