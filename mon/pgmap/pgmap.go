@@ -170,7 +170,20 @@ func (m *Map) reportPG(osd int32, r *PGReport) {
 		return
 	}
 	s := r.Stat
+	keepStamps(&s, old)
 	m.PGs[r.PG] = &s
+}
+
+// keepStamps fills in what a primary that has just taken over cannot know: when the
+// PG was last in a state that it is not in now.
+func keepStamps(s, old *pglog.Stats) {
+	for _, p := range [][2]*time.Time{{&s.LastActive, &old.LastActive}, {&s.LastPeered, &old.LastPeered}, {&s.LastClean, &old.LastClean},
+		{&s.LastUndegraded, &old.LastUndegraded}, {&s.LastFullsized, &old.LastFullsized},
+		{&s.LastBecameActive, &old.LastBecameActive}, {&s.LastBecamePeered, &old.LastBecamePeered}} {
+		if p[0].IsZero() {
+			*p[0] = *p[1]
+		}
+	}
 }
 
 // Tick lets rates fade when reports cease.

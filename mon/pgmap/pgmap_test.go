@@ -44,6 +44,24 @@ func report(pg uint32, osd int32, epoch uint32, st pglog.State, writes, kb int64
 	return PGReport{object.PGID{Pool: 1, Seed: pg}, s}
 }
 
+// What a PG's primary told of the past is not lost with it: the next one knows only
+// what it saw itself, and "stuck since forever" would be wrong.
+func TestStampsOutliveThePrimary(t *testing.T) {
+	now := time.Unix(2e9, 0)
+	m := New()
+	m.SetMap(testMap(t, 2), nil, now)
+	first := report(0, 0, 2, pglog.StateActive|pglog.StateClean, 1, 0)
+	first.Stat.LastFullsized, first.Stat.LastActive = now, now
+	second := report(0, 1, 3, pglog.StateActive|pglog.StateUndersized, 1, 0)
+	second.Stat.LastActive = now.Add(time.Minute)
+	m.Report(0, pglog.OSDStat{}, []PGReport{first}, nil, now)
+	m.Report(1, pglog.OSDStat{}, []PGReport{second}, nil, now)
+	s := m.PGs[object.PGID{Pool: 1}]
+	if !s.LastFullsized.Equal(now) || !s.LastActive.Equal(now.Add(time.Minute)) || !s.State.Has(pglog.StateUndersized) {
+		t.Errorf("last of full size %v, last active %v", s.LastFullsized, s.LastActive)
+	}
+}
+
 // PGs go from unknown over creating to what is reported, and to stale when the
 // reporter is gone; a pool's PGs leave with it.
 func TestStates(t *testing.T) {
