@@ -72,7 +72,13 @@ func twoLines(w *jsonfmt.Writer) reply { return reply{out: append(w.Bytes(), '\n
 
 // commands are all that this monitor serves, as monitor and as manager.
 var commands = slices.Concat(clusterCommands, osdCommands, osdAdminCommands, poolCommands, crushCommands,
-	configCommands, mgrCommands)
+	configCommands, mgrCommands, pgCommands, progressCommands)
+
+// slowCommands are answered once something was agreed on, by prefix.
+var slowCommands = map[string]func(m *Monitor, q *query, who string, done func(reply)){
+	"osd destroy": (*Monitor).destroyOSD,
+	"osd purge":   (*Monitor).destroyOSD,
+}
 
 // byPrefix finds commands; several may share a prefix (osd crush set).
 var byPrefix = func() map[string][]*entry {
@@ -144,6 +150,10 @@ func (m *Monitor) execute(words []string, input []byte, who string, done func(re
 		return
 	}
 	m.audit(who, words)
+	if slow := slowCommands[prefix]; slow != nil {
+		slow(m, &query{args: args, input: input}, who, done)
+		return
+	}
 	c := state.Command{Admin: &state.Admin{Args: args, Input: input, Settings: m.settings(), Who: who}}
 	m.propose(c, func(r state.Reply, err error) {
 		if err != nil {

@@ -53,6 +53,7 @@ func (m *Monitor) cmdStatus(q *query) reply {
 	fmt.Fprintf(&b, "    mgr: %s(active, since %s)\n", st.Mgr.Active.Name, jsonfmt.Timespan(m.now().Sub(st.Mgr.Since)))
 	fmt.Fprintf(&b, "    osd: %s \n  data:\n", st.OSD.Summary(m.now(), "         ", false))
 	b.WriteString(m.pgSummary())
+	b.WriteString(m.progressSummary())
 	b.WriteString(" \n")
 	return text("%s", b.String())
 }
@@ -90,8 +91,7 @@ func (m *Monitor) statusJSON(w *jsonfmt.Writer) {
 	w.Close()
 	w.Close()
 	m.serviceMapJSON(w, "servicemap")
-	w.OpenObject("progress_events")
-	w.Close()
+	m.progressEventsJSON(w)
 	w.Close()
 }
 

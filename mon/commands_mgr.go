@@ -359,37 +359,27 @@ func (m *Monitor) pgFilter(q *query) (func(object.PGID, *pglog.Stats) bool, *rep
 	}
 	osd := int32(-1)
 	if s := q.args.String("osd"); s != "" {
-		one := &query{args: map[string]any{"id": s}}
-		o, bad := m.osdArg(one)
-		if bad != nil {
-			return nil, bad
+		n, err := strconv.ParseInt(strings.TrimPrefix(s, "osd."), 10, 32)
+		if err != nil {
+			return fail(refuse(syscall.EINVAL, "unable to parse osd id value '%s'", s))
 		}
-		osd = o
+		if osd = int32(n); !om.IsUp(osd) {
+			return fail(refuse(syscall.EAGAIN, "osd %d is not up", osd))
+		}
 	}
-	var states []pglog.State
-	for _, group := range q.args.Strings("states") {
-		for s := range strings.SplitSeq(group, "+") {
-			st, ok := pglog.ParseState(s)
-			if !ok && s != "all" {
-				return fail(refuse(syscall.EINVAL, "'%s' is not a valid pg state, available choices: active, clean, down, recovering, degraded, ...", s))
-			}
-			states = append(states, st)
+	var want pglog.State
+	all := !q.args.Has("states")
+	for _, s := range q.args.Strings("states") {
+		st, ok := pglog.ParseState(s)
+		if all = all || s == "all"; !ok && s != "all" && s != "unknown" {
+			return fail(refuse(syscall.EINVAL, "'%s' is not a valid pg state, available choices: %s", s, pglog.State(math.MaxUint32)))
 		}
+		want |= st
 	}
 	primaryOnly := q.args.Prefix() == "pg ls-by-primary"
 	return func(pg object.PGID, s *pglog.Stats) bool {
-		if pool >= 0 && pg.Pool != pool {
-			return false
-		}
-		if osd >= 0 && primaryOnly && s.ActingPrimary != osd ||
-			osd >= 0 && !slices.Contains(s.Acting, osd) && !slices.Contains(s.Up, osd) {
-			return false
-		}
-		for _, want := range states {
-			if s.State&want == 0 && want != 0 {
-				return false
-			}
-		}
-		return true
+		return (pool < 0 || pg.Pool == pool) &&
+			(osd < 0 || s.ActingPrimary == osd || !primaryOnly && slices.Contains(s.Acting, osd)) &&
+			(all || s.State&want != 0 || want == 0 && s.State == 0)
 	}, nil
 }

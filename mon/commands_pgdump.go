@@ -57,12 +57,7 @@ func (m *Monitor) cmdPGDump(q *query) reply {
 	if has("all", "pgs") {
 		b.WriteString(m.pgTable())
 	} else if has("pgs_brief") {
-		t := leftTable("PG_STAT", "STATE", "UP", "UP_PRIMARY", "ACTING", "ACTING_PRIMARY")
-		for _, pg := range m.pgs.IDs() {
-			s := m.pgs.PGs[pg]
-			t.Row(pg.String(), s.State.String(), osdmap.OSDsString(s.Up), fmt.Sprint(s.UpPrimary), osdmap.OSDsString(s.Acting), fmt.Sprint(s.ActingPrimary))
-		}
-		b.WriteString(t.String())
+		b.WriteString(m.briefTable(m.pgs.IDs()))
 	}
 	if has("all", "pools") {
 		b.WriteString(m.poolSumTable(!has("all")))
@@ -317,10 +312,17 @@ func (m *Monitor) cmdPGLs(q *query) reply {
 			ids = append(ids, pg)
 		}
 	}
+	if len(ids) == 0 && !q.isJSON() {
+		return reply{}
+	}
 	if q.isJSON() {
 		w := q.writer()
 		w.OpenObject("")
 		w.Bool("pg_ready", true)
+		if len(ids) == 0 {
+			w.Close()
+			return reply{out: w.Bytes()}
+		}
 		w.OpenArray("pg_stats")
 		for _, pg := range ids {
 			w.OpenObject("")

@@ -5,12 +5,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"sepiola/entity"
 	"sepiola/jsonfmt"
 	"sepiola/osdmap"
-	"sepiola/pglog"
 )
 
 // severity of a health check; the worse the higher.
@@ -39,10 +37,9 @@ func (m *Monitor) health() (severity, map[string]check) {
 	checks := map[string]check{}
 	m.osdHealth(checks)
 	m.poolHealth(checks)
-	m.pgHealth(checks)
+	maps.Copy(checks, pgChecks(m.pgs, m.now(), m.pgHealthLimits()))
 	if ops, oldest, who := m.slowOps(); ops > 0 {
-		checks["SLOW_OPS"] = check{healthWarn, fmt.Sprintf("%d slow ops, oldest one blocked for %d sec, daemons [%s] have slow ops.",
-			ops, oldest, strings.Join(who, ",")), int64(ops), nil}
+		checks["SLOW_OPS"] = check{healthWarn, slowOpsText(ops, oldest, who), int64(ops), nil}
 	}
 	worst := healthOK
 	for _, c := range checks {
@@ -98,9 +95,74 @@ func (m *Monitor) osdHealth(checks map[string]check) {
 		s := osdmap.FlagString(flags)
 		checks["OSDMAP_FLAGS"] = check{healthWarn, s + " flag(s) set", int64(len(s)), nil}
 	}
+	osdFlagHealth(om, checks)
+	m.ratioHealth(checks)
 	exist, _, _ := om.Counts()
 	if want := int(m.opts.Int("osd_pool_default_size")); exist < want {
 		checks["TOO_FEW_OSDS"] = check{healthWarn, fmt.Sprintf("OSD count %d < osd_pool_default_size %d", exist, want), int64(want - exist), nil}
+	}
+}
+
+// slowOpsText names the daemons whose operations take long, at most ten
+// (SlowOps in src/mgr/DaemonHealthMetricCollector.cc).
+func slowOpsText(ops, oldest uint32, who []string) string {
+	daemons := fmt.Sprintf("daemons [%s] have slow ops.", strings.Join(who[:min(len(who), 10)], ","))
+	switch {
+	case len(who) == 1:
+		daemons = who[0] + " has slow ops"
+	case len(who) > 10:
+		daemons = strings.Replace(daemons, "]", "]...", 1)
+	}
+	return fmt.Sprintf("%d slow ops, oldest one blocked for %d sec, %s", ops, oldest, daemons)
+}
+
+// osdFlagHealth reminds of noup and the like on OSDs, CRUSH nodes and device classes.
+func osdFlagHealth(om *osdmap.Map, checks map[string]check) {
+	const all = osdmap.OSDNoUp | osdmap.OSDNoDown | osdmap.OSDNoIn | osdmap.OSDNoOut
+	var detail []string
+	note := func(what string, flags uint32) {
+		if flags&all != 0 {
+			detail = append(detail, what+" has flags "+strings.Join(osdmap.StateNames(flags&all), ","))
+		}
+	}
+	for osd := range om.MaxOSD {
+		note(fmt.Sprintf("osd.%d", osd), om.OSDState[osd])
+	}
+	for _, id := range slices.Sorted(maps.Keys(om.CrushNodeFlags)) {
+		kind := "osd"
+		if b := om.Crush.Bucket(id); b != nil {
+			kind = om.Crush.TypeName(int32(b.Type))
+		}
+		if name := om.Crush.ItemName(id); name != "" {
+			note(kind+" "+name, om.CrushNodeFlags[id])
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(om.DeviceClassFlags)) {
+		if name := om.Crush.ClassNames[id]; name != "" {
+			note("device class '"+name+"'", om.DeviceClassFlags[id])
+		}
+	}
+	if n := len(detail); n > 0 {
+		checks["OSD_FLAGS"] = check{healthWarn, fmt.Sprintf("%d OSDs or CRUSH {nodes, device-classes} have {NOUP,NODOWN,NOIN,NOOUT} flags set", n), int64(n), detail}
+	}
+}
+
+// ratioHealth reports fullness ratios that are not in order: OSDs take the higher
+// one for each that is lower than the one before.
+func (m *Monitor) ratioHealth(checks map[string]check) {
+	om := m.machine.State.OSD
+	names := []string{"nearfull_ratio", "backfillfull_ratio", "full_ratio", "osd_failsafe_full_ratio"}
+	ratios := []float32{om.NearFullRatio, om.BackfillFullRatio, om.FullRatio, float32(m.opts.Float("osd_failsafe_full_ratio"))}
+	var detail []string
+	for i := 1; i < len(ratios); i++ {
+		if ratios[i] < ratios[i-1] {
+			detail = append(detail, fmt.Sprintf("%s (%s) < %s (%s), increased", names[i], jsonfmt.Float(float64(ratios[i]), 6),
+				names[i-1], jsonfmt.Float(float64(ratios[i-1]), 6)))
+			ratios[i] = ratios[i-1]
+		}
+	}
+	if detail != nil {
+		checks["OSD_OUT_OF_ORDER_FULL"] = check{healthErr, "full ratio(s) out of order", 0, detail}
 	}
 }
 
@@ -118,7 +180,8 @@ func orderedLocation(om *osdmap.Map, item int32) string {
 	return strings.Join(parts, ",")
 }
 
-// subtreeHealth reports buckets all of whose OSDs are down (OSD_HOST_DOWN).
+// subtreeHealth reports buckets all of whose OSDs are down, some of them being in
+// (OSD_HOST_DOWN).
 func (m *Monitor) subtreeHealth(checks map[string]check) {
 	om := m.machine.State.OSD
 	kinds := slices.Sorted(maps.Keys(om.Crush.TypeNames))
@@ -134,8 +197,8 @@ func (m *Monitor) subtreeHealth(checks map[string]check) {
 			if b == nil || int32(b.Type) != kind || strings.Contains(om.Crush.ItemName(b.ID), "~") {
 				continue
 			}
-			n, down := countDown(om, b.ID)
-			if n == 0 || down < n {
+			n := len(om.Crush.Leaves(b.ID))
+			if !subtreeDown(om, b.ID) {
 				continue
 			}
 			osds += n
@@ -157,18 +220,9 @@ func (m *Monitor) subtreeHealth(checks map[string]check) {
 	}
 }
 
-// countDown counts a bucket's OSDs that are in, and those of them that are down.
-func countDown(om *osdmap.Map, bucket int32) (in, down int) {
-	for _, osd := range om.Crush.Leaves(bucket) {
-		if !om.IsIn(osd) {
-			continue
-		}
-		in++
-		if !om.IsUp(osd) {
-			down++
-		}
-	}
-	return in, down
+func subtreeDown(om *osdmap.Map, bucket int32) bool {
+	leaves := om.Crush.Leaves(bucket)
+	return !slices.ContainsFunc(leaves, om.IsUp) && slices.ContainsFunc(leaves, om.IsIn)
 }
 
 func (m *Monitor) poolHealth(checks map[string]check) {
@@ -260,125 +314,6 @@ func (m *Monitor) pgCountHealth(checks map[string]check) {
 	if most := m.opts.Int("mon_max_pg_per_osd"); per > most {
 		checks["TOO_MANY_PGS"] = check{healthWarn, fmt.Sprintf("too many PGs per OSD (%d > max %d)", per, most), per - most, nil}
 	}
-}
-
-// pgStuckAfter is how long a PG may be on its way before it counts as stuck
-// (mon_pg_stuck_threshold).
-const pgStuckAfter = 60 * time.Second
-
-// maxHealthDetail bounds the lines of one check (mon_health_max_detail).
-const maxHealthDetail = 50
-
-// pgRule says what a PG's state means for a pool's users.
-type pgRule struct {
-	code   string
-	state  pglog.State
-	absent bool // the rule is about PGs without the state
-	name   string
-	since  func(*pglog.Stats) time.Time // nil: it counts at once
-}
-
-// pgRules are in the order of the states' bits.
-var pgRules = []pgRule{
-	{"PG_AVAILABILITY", pglog.StateActive, true, "inactive", func(s *pglog.Stats) time.Time { return s.LastActive }},
-	{"PG_AVAILABILITY", pglog.StateDown, false, "down", nil},
-	{"PG_DAMAGED", pglog.StateRecoveryUnfound, false, "recovery_unfound", nil},
-	{"PG_DAMAGED", pglog.StateBackfillUnfound, false, "backfill_unfound", nil},
-	{"PG_DEGRADED", pglog.StateDegraded, false, "degraded", nil},
-	{"PG_DAMAGED", pglog.StateInconsistent, false, "inconsistent", nil},
-	{"PG_AVAILABILITY", pglog.StatePeering, false, "peering", func(s *pglog.Stats) time.Time { return s.LastPeered }},
-	{"PG_AVAILABILITY", pglog.StateIncomplete, false, "incomplete", nil},
-	{"PG_AVAILABILITY", pglog.StateStale, false, "stale", func(s *pglog.Stats) time.Time { return s.LastUnstale }},
-	{"PG_BACKFILL_FULL", pglog.StateBackfillTooFull, false, "backfill_toofull", nil},
-	{"PG_DEGRADED", pglog.StateUndersized, false, "undersized", func(s *pglog.Stats) time.Time { return s.LastFullsized }},
-	{"PG_RECOVERY_FULL", pglog.StateRecoveryTooFull, false, "recovery_toofull", nil},
-	{"PG_DAMAGED", pglog.StateSnapTrimError, false, "snaptrim_error", nil},
-}
-
-var pgHeadings = map[string]struct {
-	sev  severity
-	text string
-}{
-	"PG_AVAILABILITY":  {healthWarn, "Reduced data availability: "},
-	"PG_DEGRADED":      {healthWarn, "Degraded data redundancy: "},
-	"PG_BACKFILL_FULL": {healthWarn, "Low space hindering backfill (add storage if this doesn't resolve itself): "},
-	"PG_DAMAGED":       {healthErr, "Possible data damage: "},
-	"PG_RECOVERY_FULL": {healthErr, "Full OSDs blocking recovery: "},
-}
-
-func (m *Monitor) pgHealth(checks map[string]check) {
-	counts := map[string]map[string]int{}
-	details := map[string][]string{}
-	now := m.now()
-	for _, pg := range m.pgs.IDs() {
-		s := m.pgs.PGs[pg]
-		described := map[string]bool{}
-		for _, r := range pgRules {
-			if s.State.Has(r.state) == r.absent || r.since != nil && !stuck(r.since(s), s, now) {
-				continue
-			}
-			if counts[r.code] == nil {
-				counts[r.code] = map[string]int{}
-			}
-			counts[r.code][r.name]++
-			if described[r.code] || len(details[r.code]) >= maxHealthDetail {
-				continue
-			}
-			described[r.code] = true
-			details[r.code] = append(details[r.code], pgDetail(pg.String(), s, r, now))
-		}
-	}
-	for code, byName := range counts {
-		h := pgHeadings[code]
-		var parts []string
-		total := 0
-		for _, r := range pgRules {
-			n := byName[r.name]
-			if r.code != code || n == 0 {
-				continue
-			}
-			unit := "pg"
-			if n > 1 {
-				unit = "pgs"
-			}
-			parts = append(parts, fmt.Sprintf("%d %s %s", n, unit, r.name))
-			total += n
-		}
-		prefix := h.text
-		if code == "PG_DEGRADED" {
-			if sum := m.pgs.Total().Stats.Sum; sum.NumObjectsDegraded > 0 && sum.NumObjectCopies > 0 {
-				prefix += fmt.Sprintf("%d/%d objects degraded (%.3f%%), ", sum.NumObjectsDegraded, sum.NumObjectCopies,
-					float64(sum.NumObjectsDegraded)/float64(sum.NumObjectCopies)*100)
-			}
-		}
-		checks[code] = check{h.sev, prefix + strings.Join(parts, ", "), int64(total), details[code]}
-	}
-	if n := m.pgs.Total().Stats.Sum.NumScrubErrors; n > 0 {
-		checks["OSD_SCRUB_ERRORS"] = check{healthErr, fmt.Sprintf("%d scrub errors", n), n, nil}
-	}
-}
-
-func stuck(since time.Time, s *pglog.Stats, now time.Time) bool {
-	cutoff := now.Add(-pgStuckAfter)
-	if since.IsZero() {
-		return s.LastChange.Before(cutoff)
-	}
-	return since.Before(cutoff)
-}
-
-func pgDetail(pg string, s *pglog.Stats, r pgRule, now time.Time) string {
-	if r.since == nil {
-		d := fmt.Sprintf("pg %s is %s, acting %s", pg, s.State, osdmap.OSDsString(s.Acting))
-		if n := s.Stats.Sum.NumObjectsUnfound; n > 0 {
-			d += fmt.Sprintf(", %d unfound", n)
-		}
-		return d
-	}
-	age := "since forever"
-	if t := r.since(s); !t.IsZero() {
-		age = "for " + jsonfmt.Timespan(now.Sub(t))
-	}
-	return fmt.Sprintf("pg %s is stuck %s %s, current state %s, last acting %s", pg, r.name, age, s.State, osdmap.OSDsString(s.Acting))
 }
 
 // healthText is the plain form: a line, or with detail a paragraph.

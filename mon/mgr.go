@@ -18,6 +18,7 @@ type mgrDispatcher struct{ m *Monitor }
 
 // daemonReport is what a daemon said of itself.
 type daemonReport struct {
+	conn     *msgr.Conn
 	opened   time.Time
 	last     time.Time
 	metadata map[string]string
@@ -98,7 +99,7 @@ func (m *Monitor) mgrOpen(c *msgr.Conn, b *message.MgrOpen) {
 	if len(m.daemons) >= maxDaemons && m.daemons[c.Peer()] == nil {
 		return
 	}
-	m.daemons[c.Peer()] = &daemonReport{opened: m.now(), last: m.now(), metadata: b.Metadata}
+	m.daemons[c.Peer()] = &daemonReport{conn: c, opened: m.now(), last: m.now(), metadata: b.Metadata}
 	m.sendTo(c, &message.MgrConfigure{StatsPeriod: uint32(m.opts.Int("mgr_stats_period")), StatsThreshold: statsThreshold})
 }
 

@@ -11,6 +11,7 @@ import (
 // mgrTick is what the manager does of its own accord. The caller holds mu.
 func (m *Monitor) mgrTick() {
 	m.adjustPGs()
+	m.progress.Update(m.pgs, m.now())
 }
 
 // adjustPGs takes pools a step towards the number of PGs that they are to have.

@@ -39,6 +39,7 @@ type Monitor struct {
 	machine  state.Machine
 	sessions map[*session]bool
 	pgs      *pgmap.Map
+	progress *pgmap.Progress
 	failures failureTracker
 	leading  bool
 	// since is when this monitor began to lead.
@@ -127,8 +128,9 @@ func New(cfg Config) (*Monitor, error) {
 	}
 	m := &Monitor{
 		cfg: cfg, opts: cfg.Options, log: cfg.Logger, now: cfg.Now, disk: disk,
-		sessions: map[*session]bool{}, pgs: pgmap.New(), failures: newFailureTracker(),
-		daemons: map[entity.Name]*daemonReport{}, stop: make(chan struct{}),
+		sessions: map[*session]bool{}, pgs: pgmap.New(), progress: pgmap.NewProgress(func() string { return entity.NewUUID().String() }),
+		failures: newFailureTracker(),
+		daemons:  map[entity.Name]*daemonReport{}, stop: make(chan struct{}),
 	}
 	m.maps.disk = disk
 	if err := m.open(); err != nil {

@@ -1,6 +1,8 @@
 package mon
 
 import (
+	"fmt"
+
 	"sepiola/entity"
 	"sepiola/message"
 	"sepiola/mon/state"
@@ -30,9 +32,7 @@ func (m *Monitor) handleOSD(s *session, body message.Body) bool {
 	case *message.OSDMarkMeDown:
 		m.markMeDown(s, b)
 	case *message.OSDMarkMeDead:
-		if b.FSID == m.cfg.FSID {
-			m.propose(state.Command{MarkDown: &state.MarkDown{OSDs: []int32{b.Target}, Dead: true, Reason: "marked itself dead"}}, nil)
-		}
+		m.markMeDead(s, b)
 	case *message.OSDBeacon:
 		if m.machine.State.OSD.IsUp(osd) && m.machine.State.OSD.Addrs(osd).Equal(addrs) {
 			m.failures.beacon(osd, m.now(), b.ReportInterval)
@@ -94,7 +94,10 @@ func (m *Monitor) markMeDown(s *session, b *message.OSDMarkMeDown) {
 		return
 	}
 	m.failures.forget(b.Target)
-	c := &state.MarkDown{OSDs: []int32{b.Target}, Addr: b.TargetAddrs, Reason: "marked itself down"}
+	c := &state.MarkDown{OSDs: []int32{b.Target}, Addr: b.TargetAddrs, Dead: b.Dead, MinUpRatio: m.limits().MinUpRatio, Reason: "marked itself down"}
+	if b.Dead {
+		c.Reason += " and dead"
+	}
 	m.propose(state.Command{MarkDown: c}, func(_ state.Reply, err error) {
 		if err == nil && b.RequestAck {
 			ack := *b
@@ -105,24 +108,41 @@ func (m *Monitor) markMeDown(s *session, b *message.OSDMarkMeDown) {
 	})
 }
 
-// failureReport takes what one OSD says of another.
-func (m *Monitor) failureReport(s *session, reporter int32, b *message.OSDFailure) {
-	cur := m.machine.State.OSD
-	if b.FSID != m.cfg.FSID || !cur.IsUp(reporter) || !cur.Addrs(reporter).Equal(s.conn.PeerAddrs()) {
+// markMeDead notes of an OSD that is down that it is not merely out of reach.
+func (m *Monitor) markMeDead(s *session, b *message.OSDMarkMeDead) {
+	if b.FSID != m.cfg.FSID || b.Target != int32(s.name.Num) {
 		return
 	}
-	if !cur.IsUp(b.Target) || !cur.Addrs(b.Target).Equal(b.TargetAddrs) {
+	if cur := m.machine.State.OSD; !cur.Exists(b.Target) || cur.IsUp(b.Target) {
+		m.catchUp(s, b.Epoch)
+		return
+	}
+	m.propose(state.Command{MarkDead: &state.MarkDead{OSD: b.Target, Epoch: b.Epoch}}, nil)
+}
+
+// failureReport takes what one OSD says of another (OSDMonitor::preprocess_failure
+// and prepare_failure).
+func (m *Monitor) failureReport(s *session, reporter int32, b *message.OSDFailure) {
+	cur, fails := m.machine.State.OSD, b.Flags&message.FailureFailed != 0
+	if b.FSID != m.cfg.FSID {
+		return
+	}
+	if !cur.Exists(reporter) || !cur.Addrs(reporter).Equal(s.conn.PeerAddrs()) || fails && !cur.IsUp(reporter) {
+		m.catchUp(s, b.Epoch) // it is a ghost itself
+		return
+	}
+	if !cur.IsUp(b.Target) || !cur.Addrs(b.Target).Equal(b.TargetAddrs) || cur.Info(b.Target).UpFrom > b.Epoch {
 		m.catchUp(s, b.Epoch) // it is about an incarnation that is gone
 		return
 	}
-	switch {
-	case b.Flags&message.FailureFailed == 0:
+	switch limits := m.limits(); {
+	case !fails:
 		m.failures.cancel(b.Target, reporter)
-	case b.Flags&message.FailureImmediate != 0 && m.failures.canMarkDown(cur, b.Target, m.limits()):
-		m.failures.forget(b.Target)
+	case !canMarkDown(cur, b.Target, limits):
+	case b.Flags&message.FailureImmediate != 0:
 		m.propose(state.Command{MarkDown: &state.MarkDown{
-			OSDs: []int32{b.Target}, Addr: b.TargetAddrs, Dead: true,
-			Reason: "reported immediately failed by " + s.name.String()}}, nil)
+			OSDs: []int32{b.Target}, Addr: b.TargetAddrs, Dead: true, MinUpRatio: limits.MinUpRatio,
+			Reason: fmt.Sprintf("failed (%s) (connection refused reported by osd.%d)", orderedLocation(cur, b.Target), reporter)}}, nil)
 	default:
 		m.failures.report(b.Target, reporter, m.now(), b.FailedFor)
 		m.checkFailures()

@@ -20,8 +20,7 @@ func (m *Monitor) settings() state.Settings {
 		ChooseleafType: o.Int("osd_crush_chooseleaf_type"),
 		AutoMarkIn:     o.Bool("mon_osd_auto_mark_in"), AutoMarkNewIn: o.Bool("mon_osd_auto_mark_new_in"),
 		AutoMarkAutoOutIn: o.Bool("mon_osd_auto_mark_auto_out_in"),
-		MinUpRatio:        o.Float("mon_osd_min_up_ratio"), MinInRatio: o.Float("mon_osd_min_in_ratio"),
-		LaggyWeight: o.Float("mon_osd_laggy_weight"), LaggyMaxInterval: o.Int("mon_osd_laggy_max_interval"),
+		LaggyWeight:       o.Float("mon_osd_laggy_weight"), LaggyMaxInterval: o.Int("mon_osd_laggy_max_interval"),
 		MinEpochs: uint32(o.Int("mon_min_osdmap_epochs")), BlocklistExpire: o.Float("mon_osd_blocklist_default_expire"),
 		LogMax: int(o.Int("mon_log_max")),
 	}

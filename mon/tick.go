@@ -39,14 +39,14 @@ func (m *Monitor) tickLoop() {
 // checkFailures marks OSDs down that others report as failed.
 func (m *Monitor) checkFailures() {
 	for _, v := range m.failures.failed(m.machine.State.OSD, m.now(), m.limits()) {
-		m.failures.forget(v.osd)
 		m.markDown(v)
 	}
 }
 
 func (m *Monitor) markDown(v verdict) {
 	m.log.Info("marking OSD down", "osd", v.osd, "reason", v.reason)
-	m.propose(state.Command{MarkDown: &state.MarkDown{OSDs: []int32{v.osd}, Addr: m.machine.State.OSD.Addrs(v.osd), Reason: v.reason}}, nil)
+	m.propose(state.Command{MarkDown: &state.MarkDown{
+		OSDs: []int32{v.osd}, Addr: m.machine.State.OSD.Addrs(v.osd), MinUpRatio: m.limits().MinUpRatio, Reason: v.reason}}, nil)
 }
 
 func (m *Monitor) tick(now time.Time) {
@@ -58,7 +58,7 @@ func (m *Monitor) tick(now time.Time) {
 		}
 	}
 	if outs := m.failures.outs(st.OSD, now, limits); len(outs) > 0 {
-		c := &state.MarkOut{After: outs}
+		c := &state.MarkOut{After: outs, MinInRatio: limits.MinInRatio}
 		for _, osd := range st.OSD.OSDs() {
 			if _, ok := outs[osd]; ok {
 				c.OSDs = append(c.OSDs, osd)

@@ -98,6 +98,11 @@ type Store interface {
 
 	// Statfs returns space figures in bytes.
 	Statfs() (Statfs, error)
+	// HasRoom reports whether a transaction with so many bytes of data may be let in.
+	// Whoever can still refuse it asks: Submit keeps some more room for what nobody can refuse
+	// any more, and an ErrNoSpace of Submit means that the store holds less than it
+	// should. Space figures that cannot be had count as room; Submit tells.
+	HasRoom(bytes uint64) bool
 	// Kind is "filestore" or "memstore".
 	Kind() string
 }

@@ -68,6 +68,12 @@ type AllocHint struct {
 	Flags                 uint32
 }
 
+// Flags of an [AllocHint] (CEPH_OSD_ALLOC_HINT_FLAG_* in src/include/rados.h).
+const (
+	HintSequentialWrite uint32 = 1
+	HintAppendOnly      uint32 = 16
+)
+
 // Transaction is a list of steps that a store applies all or not at all. The
 // zero value is empty and ready. It may touch several collections.
 type Transaction struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"sepiola/message"
+	"sepiola/object"
 	"sepiola/objectstore"
 	"sepiola/wire"
 )
@@ -42,3 +43,17 @@ func ReadMapBytes(r objectstore.Reader, epoch uint32) ([]byte, error) {
 	}
 	return b.Flat(), nil
 }
+
+// ReadIncrementalBytes returns the change of maps that leads to an epoch, as it is stored.
+func ReadIncrementalBytes(r objectstore.Reader, epoch uint32) ([]byte, error) {
+	b, err := r.Read(objectstore.Meta, incObject(epoch), 0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("incremental OSD map %d: %w", epoch, err)
+	}
+	return b.Flat(), nil
+}
+
+// The objects of the OSD's own collection, for tools that replace them.
+func SuperblockObject() object.GID              { return metaObject(superObject) }
+func MapObject(epoch uint32) object.GID         { return fullObject(epoch) }
+func IncrementalObject(epoch uint32) object.GID { return incObject(epoch) }

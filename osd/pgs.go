@@ -89,7 +89,9 @@ func (s *shard) createFor(id object.SPGID, epoch uint32, info pg.CreateInfo) {
 	s.create(id, m, info)
 }
 
-// failed ends the daemon when the store refused a transaction.
+// failed ends the daemon when the store refused a transaction: the log in memory and
+// other OSDs have it, and the store does not. At the next start it is as if this OSD had
+// never heard of it; what was acknowledged is on other OSDs too.
 func (d *Daemon) failed(id object.SPGID, err error) {
 	select {
 	case <-d.cfg.Store.Failed():
@@ -99,6 +101,13 @@ func (d *Daemon) failed(id object.SPGID, err error) {
 			return
 		}
 	default:
+	}
+	if errors.Is(err, objectstore.ErrNoSpace) {
+		// Clients' writes are refused before that (pg.Env.Room): it came from a peer whose
+		// disk has more room.
+		d.cfg.Fatal(fmt.Errorf("pg %v: the disk is full, and a write that others have taken cannot be refused any more: "+
+			"make room on it, or let the cluster move data away, and start this OSD again: %w", id, err))
+		return
 	}
 	d.cfg.Fatal(fmt.Errorf("pg %v: the store refused a transaction, and going on could lose data: %w", id, err))
 }

@@ -56,7 +56,7 @@ const (
 func newShard(d *Daemon, index int) *shard {
 	return &shard{d: d, index: index, queue: newQueue(), cur: d.current.Load(),
 		env: pg.Env{WhoAmI: d.cfg.WhoAmI, Started: d.hb.start, Reader: d.cfg.Store, Config: pgConfig(d.cfg.Options), Failsafe: d.failsafe,
-			BackfillFull: d.backfillFull, CanBackOff: canBackOff},
+			BackfillFull: d.backfillFull, CanBackOff: canBackOff, Room: d.cfg.Store.HasRoom},
 		pgs: map[object.SPGID]*slot{}, waiting: map[object.SPGID][]work{}, peers: map[object.SPGID][]int32{}}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"sepiola/message"
 	"sepiola/object"
+	"sepiola/objectstore"
 	"sepiola/osdmap"
 	"sepiola/pg/ops"
 	"sepiola/pglog"
@@ -383,7 +384,7 @@ func (p *PG) execute(op *clientOp, o *objectContext, exclusive bool) {
 		if result >= 0 {
 			p.watchEffects(op, o, &c.Watch)
 		}
-	case p.refuseFull(op, c):
+	case p.refuseFull(op, c), p.refuseNoRoom(op, c):
 	default:
 		p.write(op, o, c, list, result, exclusive)
 	}
@@ -406,6 +407,36 @@ func (p *PG) refuseFull(op *clientOp, c *ops.Context) bool {
 	}
 	p.drop(op)
 	return true
+}
+
+// refuseNoRoom turns down what the local store has no room for, before anybody else hears
+// of it: afterwards the store could only stop. As with a full pool a client that did not
+// say what to do is not answered. The OSD tells the monitors that it is full, and when the
+// pool no longer is, the client sends again.
+func (p *PG) refuseNoRoom(op *clientOp, c *ops.Context) bool {
+	n := dataBytes(c)
+	if n == 0 || p.env.Room == nil || p.env.Room(n) {
+		return false
+	}
+	if op.Op.Has(message.FlagFullTry | message.FlagFullForce) {
+		p.replyError(op, ops.ENoSpc)
+	} else {
+		p.drop(op)
+	}
+	return true
+}
+
+// dataBytes returns how many bytes of data an operation's transaction brings.
+func dataBytes(c *ops.Context) (n uint64) {
+	for i := range c.Tx.Ops {
+		switch t := &c.Tx.Ops[i]; t.Kind {
+		case objectstore.OpWrite, objectstore.OpCloneRange:
+			n += t.Len
+		case objectstore.OpClone:
+			n += c.Old.Info.Size
+		}
+	}
+	return n
 }
 
 type readResult struct {

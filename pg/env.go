@@ -29,6 +29,9 @@ type Env struct {
 	BackfillFull func() bool
 	// CanBackOff reports whether a client understands backoffs; nil for all do.
 	CanBackOff func(Session) bool
+	// Room reports whether the local store may take so many bytes of data more; nil for
+	// always.
+	Room func(bytes uint64) bool
 	// Classes runs object classes; nil for none.
 	Classes ops.Classes
 }
@@ -37,21 +40,22 @@ type Env struct {
 type Config struct {
 	Ops ops.Limits
 
-	MinPGLogEntries   int           // osd min pg log entries
-	MaxPGLogEntries   int           // osd max pg log entries
-	PGLogDupsTracked  int           // osd pg log dups tracked
-	PGLogTrimMin      int           // osd pg log trim min: entries worth a trim
-	PGLogTrimMax      int           // osd pg log trim max: most entries per trim
-	RecoveryMaxActive int           // osd recovery max active: objects in flight per PG
-	RecoveryMaxChunk  uint64        // osd recovery max chunk: bytes of data per push
-	RecoveryMaxOmap   int           // osd recovery max omap entries per chunk
-	RecoverySleep     time.Duration // osd recovery sleep: between rounds
-	BackfillScanMin   int           // osd backfill scan min: objects per scan
-	BackfillScanMax   int           // osd backfill scan max
-	ObjectContexts    int           // osd pg object context cache count
-	DeleteChunk       int           // osd target transaction size: objects per step of a removal
-	DeleteSleep       time.Duration // osd delete sleep
-	BackfillRetry     time.Duration // osd backfill retry interval: after a target was too full
+	MinPGLogEntries      int           // osd min pg log entries
+	MaxPGLogEntries      int           // osd max pg log entries
+	PGLogDupsTracked     int           // osd pg log dups tracked
+	PGLogTrimMin         int           // osd pg log trim min: entries worth a trim
+	PGLogTrimMax         int           // osd pg log trim max: most entries per trim
+	RecoveryMaxActive    int           // osd recovery max active: objects in flight per PG
+	RecoveryMaxChunk     uint64        // osd recovery max chunk: bytes of data per push
+	RecoveryMaxOmap      int           // osd recovery max omap entries per chunk
+	RecoverySleep        time.Duration // osd recovery sleep: between rounds
+	AsyncRecoveryMinCost uint64        // osd async recovery min cost: objects behind which a member recovers outside the acting set
+	BackfillScanMin      int           // osd backfill scan min: objects per scan
+	BackfillScanMax      int           // osd backfill scan max
+	ObjectContexts       int           // osd pg object context cache count
+	DeleteChunk          int           // osd target transaction size: objects per step of a removal
+	DeleteSleep          time.Duration // osd delete sleep
+	BackfillRetry        time.Duration // osd backfill retry interval: after a target was too full
 	// ReadLeaseInterval is how long a primary may answer after its replicas last
 	// confirmed it: osd heartbeat grace times osd read lease ratio, unless the pool
 	// has its own.
@@ -63,21 +67,22 @@ type Config struct {
 // 1000 log entries rather than a share of the OSD's 300000.
 func DefaultConfig() *Config {
 	return &Config{
-		Ops:               ops.DefaultLimits(),
-		MinPGLogEntries:   1000,
-		MaxPGLogEntries:   10000,
-		PGLogDupsTracked:  3000,
-		PGLogTrimMin:      100,
-		PGLogTrimMax:      10000,
-		RecoveryMaxActive: 8,
-		RecoveryMaxChunk:  8 << 20,
-		RecoveryMaxOmap:   8096,
-		BackfillScanMin:   64,
-		BackfillScanMax:   512,
-		ObjectContexts:    64,
-		DeleteChunk:       30,
-		BackfillRetry:     30 * time.Second,
-		ReadLeaseInterval: 16 * time.Second,
+		Ops:                  ops.DefaultLimits(),
+		MinPGLogEntries:      1000,
+		MaxPGLogEntries:      10000,
+		PGLogDupsTracked:     3000,
+		PGLogTrimMin:         100,
+		PGLogTrimMax:         10000,
+		RecoveryMaxActive:    8,
+		RecoveryMaxChunk:     8 << 20,
+		RecoveryMaxOmap:      8096,
+		AsyncRecoveryMinCost: 100,
+		BackfillScanMin:      64,
+		BackfillScanMax:      512,
+		ObjectContexts:       64,
+		DeleteChunk:          30,
+		BackfillRetry:        30 * time.Second,
+		ReadLeaseInterval:    16 * time.Second,
 	}
 }
 

@@ -274,7 +274,9 @@ func (p *PG) choose() (auth int32, c peering.Choice, ok bool) {
 	if !ok {
 		return -1, peering.Choice{}, false
 	}
-	c = peering.Choose(all, auth, p.where.Up, p.where.Acting, p.where.UpPrimary, int(p.pool.Size))
+	c = peering.ChooseWithAsync(all, auth, p.where.Up, p.where.Acting, p.where.UpPrimary, int(p.pool.Size), peering.Async{
+		MinCost: p.conf.AsyncRecoveryMinCost, MinSize: int(p.pool.MinSize),
+		MayPeer: func(acting []int32) bool { return p.osdmap.StretchCanPeer(p.pool, acting) }})
 	return auth, c, true
 }
 

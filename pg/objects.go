@@ -140,6 +140,9 @@ func (p *PG) release(o *objectContext) {
 		return
 	}
 	o.exclusive = false
+	if p.active.recovery.parting[o.id] {
+		p.recoverObject(o.id)
+	}
 	if len(o.waiters) > 0 {
 		p.ready = byArrival(append(p.ready, o.waiters...))
 		for _, w := range o.waiters {

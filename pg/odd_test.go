@@ -10,6 +10,7 @@ import (
 
 	"sepiola/message"
 	"sepiola/object"
+	"sepiola/pg/ops"
 	"sepiola/wire"
 )
 
@@ -79,6 +80,31 @@ func TestFailsafe(t *testing.T) {
 		t.Errorf("a removal that may try: %+v", r)
 	}
 	l.o.full = false
+	l.want(0, 1, writeOp(0, "after"))
+}
+
+// What the store has no room for is not taken, even from a client that insists: it fails
+// that write alone, and leaves nothing. What brings less data, or none, is taken.
+func TestNoRoom(t *testing.T) {
+	l := newLone(t)
+	l.want(0, 1, writeOp(0, "before"))
+	l.o.room = 3
+	if r := l.do(1, writeOp(0, "more")); r != nil {
+		t.Errorf("a write without room was answered: %d", r.Result)
+	}
+	for _, f := range []message.OpFlags{message.FlagFullTry, message.FlagFullForce} {
+		r := l.send(1, func(m *message.OSDOp) { m.Flags |= f }, writeOp(0, "more"))
+		if r == nil || r.Result != ops.ENoSpc {
+			t.Errorf("flags %x: a write without room: %+v", f, r)
+		}
+	}
+	if r := l.want(0, 1, readOp); string(r.Ops[0].Out.Flat()) != "before" {
+		t.Errorf("read %q", r.Ops[0].Out.Flat())
+	}
+	l.want(0, 1, writeOp(0, "bef"))
+	l.want(0, 1, message.SubOp{Op: message.OpSetXattr, In: wire.BufOf([]byte("longlong")), Args: message.Xattr{NameLen: 4, ValueLen: 4}.Args()})
+	l.want(0, 1, message.SubOp{Op: message.OpDelete})
+	l.o.room = 0
 	l.want(0, 1, writeOp(0, "after"))
 }
 

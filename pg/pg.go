@@ -113,8 +113,6 @@ func (p *PG) Step(now time.Time, ev Event, fx *Effects) {
 	case Fetched:
 		p.fetched(e)
 	case Continue:
-	case BackoffAck:
-		p.backoffAck(e)
 	case SessionReset:
 		p.dropSession(e.Session)
 	case ClientOp:
@@ -123,6 +121,8 @@ func (p *PG) Step(now time.Time, ev Event, fx *Effects) {
 		p.peerMessage(e)
 	case Reserved:
 		p.dispatch(evReserved, e)
+	case BackoffAck:
+		p.backoffAck(e)
 	case Command:
 		p.command(e)
 	case Timer:

@@ -55,6 +55,7 @@ func (p *PG) dumpQuery(w *jsonfmt.Writer) {
 	dumpOSDs(w, "acting", p.where.Acting)
 	if p.lead != nil {
 		dumpShards(w, "backfill_targets", p.lead.choice.Backfill)
+		dumpShards(w, "async_recovery_targets", p.lead.choice.AsyncRecovery)
 		dumpShards(w, "acting_recovery_backfill", p.lead.choice.Members)
 	}
 	w.OpenObject("info")

@@ -22,7 +22,10 @@ type recovery struct {
 	// wanted are objects operations wait for, in the order they asked.
 	wanted []object.ID
 	local  map[object.ID]bool // deletes under way here
-	timer  bool
+	// parting are objects to be sent as soon as the writes in flight have landed; no
+	// more are let through until then.
+	parting map[object.ID]bool
+	timer   bool
 }
 
 // pull is an object on its way to the primary.
@@ -49,7 +52,7 @@ type pushOut struct {
 func (r *recovery) init() {
 	r.sources, r.asked = map[object.ID][]int32{}, map[int32]bool{}
 	r.pulling, r.pushing = map[object.ID]*pull{}, map[object.ID]*pushOut{}
-	r.local = map[object.ID]bool{}
+	r.local, r.parting = map[object.ID]bool{}, map[object.ID]bool{}
 }
 
 func (r *recovery) inFlight() int { return len(r.pulling) + len(r.pushing) + len(r.local) }
@@ -177,15 +180,21 @@ func (p *PG) blockedByRecovery(op *clientOp) bool {
 	return true
 }
 
-// isDegraded reports whether a member misses the object or is being sent it.
+// isDegraded reports whether a member misses the object or is being sent it. Members
+// that recover outside of the acting set do not hold writes up: they get the log
+// entry, and the object when its turn comes.
 func (p *PG) isDegraded(o object.ID) bool {
 	for _, osd := range p.active.others {
-		if p.lead.missing[osd].Has(o) {
+		if p.lead.missing[osd].Has(o) && !p.isAsync(osd) {
 			return true
 		}
 	}
-	return p.active.recovery.pushing[o] != nil || p.isBackfilling(o)
+	r := &p.active.recovery
+	return r.pushing[o] != nil || r.parting[o] || p.isBackfilling(o)
 }
+
+// isAsync reports whether a member recovers outside of the acting set.
+func (p *PG) isAsync(osd int32) bool { return slices.Contains(p.lead.choice.AsyncRecovery, osd) }
 
 // wakeObject tries what waited for an object.
 func (p *PG) wakeObject(o object.ID) {
@@ -319,12 +328,24 @@ func (p *PG) missingAnywhere() bool {
 func (p *PG) enterRecovered() {
 	p.state = activeIn(stRecovered)
 	if !slices.Equal(p.where.Acting, p.where.Up) {
+		p.noteCaughtUp()
 		if _, c, ok := p.choose(); ok && !slices.Equal(c.Acting, p.where.Acting) {
 			p.wantActing(c.Acting)
 			return
 		}
 	}
 	p.enterClean()
+}
+
+// noteCaughtUp brings the peers' infos up to date with what they miss, which
+// decides who may lead: what they said when the interval began is long made good
+// (PeeringState::update_calc_stats does so too).
+func (p *PG) noteCaughtUp() {
+	for osd, info := range p.lead.infos {
+		if slices.Contains(p.active.others, osd) {
+			info.Stats.Stats.Sum.NumObjectsMissing = int64(p.lead.missing[osd].Len())
+		}
+	}
 }
 
 // enterClean records that nothing is missing. Only a PG with all its copies is
@@ -387,6 +408,7 @@ func (p *PG) gotObject(tx txn, o object.ID, v pglog.Version) {
 // startPush sends an object, or its removal, to every member that misses it.
 func (p *PG) startPush(o object.ID) {
 	r := &p.active.recovery
+	delete(r.parting, o)
 	out := &pushOut{}
 	for _, osd := range p.active.others {
 		item, ok := p.lead.missing[osd].Get(o)
@@ -409,8 +431,9 @@ func (p *PG) startPush(o object.ID) {
 			Objects: []message.ObjectVersion{{Object: o, Version: out.version}}}})
 		return
 	}
-	if o := p.objects.byID[o]; o != nil && o.writes > 0 {
-		return // what is in flight must land first
+	if c := p.objects.byID[o]; c != nil && c.writes > 0 {
+		r.parting[o] = true
+		return
 	}
 	p.push(o, out)
 }

@@ -159,6 +159,7 @@ func (p *PG) activateReplica(plan *pglog.Plan, from *pglog.Info, lease *pglog.Le
 	info := &p.own.Info
 	p.mergeHistory(&from.History)
 	p.own.ResetLastComplete()
+	info.LastUserVersion = from.LastUserVersion // also where only what was rewound had a later one
 	if info.LastEpochStarted < from.LastEpochStarted {
 		info.LastEpochStarted, info.LastIntervalStarted = from.LastEpochStarted, info.History.SameIntervalSince
 	}
@@ -191,8 +192,9 @@ func replicaInfo(p *PG, from int32, m *message.OSDPGInfo2) {
 		return
 	}
 	changed := p.mergeHistory(&m.Info.History)
+	guessed := p.own.Info.Stats.StatsInvalid
 	p.takeStats(&m.Info.Stats)
-	if !changed {
+	if !changed && guessed == p.own.Info.Stats.StatsInvalid {
 		return
 	}
 	tx := p.newTx()

@@ -52,7 +52,8 @@ type simOSD struct {
 	id      int32
 	store   *memstore.Store
 	alive   bool
-	full    bool // its disk, up to the failsafe ratio
+	full    bool   // its disk, up to the failsafe ratio
+	room    uint64 // on its disk in bytes; 0 for any
 	epoch   uint32
 	pgs     map[object.PGID]*pg.PG
 	fx      pg.Effects
@@ -198,7 +199,8 @@ func (o *simOSD) start() {
 }
 
 func (o *simOSD) env() pg.Env {
-	return pg.Env{WhoAmI: o.id, Started: time.Unix(1e9, 0), Reader: o.store, Config: o.w.conf, Failsafe: func() bool { return o.full }}
+	return pg.Env{WhoAmI: o.id, Started: time.Unix(1e9, 0), Reader: o.store, Config: o.w.conf, Failsafe: func() bool { return o.full },
+		Room: func(bytes uint64) bool { return o.room == 0 || bytes <= o.room }}
 }
 
 // catchUp gives a PG all maps up to the OSD's.

@@ -185,10 +185,10 @@ func (p *PG) sendRepOp(w *inflight, tx *objectstore.Transaction, entry *pglog.En
 		MinLastCompleteOnDisk: p.minLastComplete(), Tx: tx.Encode(),
 	}
 	whole, partial := a.others, []int32(nil)
-	if len(p.lead.choice.Backfill) > 0 {
+	if len(p.lead.choice.Backfill)+len(p.lead.choice.AsyncRecovery) > 0 {
 		whole = nil
 		for _, osd := range a.others {
-			if p.reaches(osd, entry.Object) {
+			if p.takesChanges(osd, entry.Object) {
 				whole = append(whole, osd)
 			} else {
 				partial = append(partial, osd)
@@ -203,9 +203,20 @@ func (p *PG) sendRepOp(w *inflight, tx *objectstore.Transaction, entry *pglog.En
 		logOnly.Tx = (&objectstore.Transaction{}).Encode()
 		p.fx.add(SendOSD{partial, &logOnly})
 	}
+	for _, osd := range partial {
+		if p.reaches(osd, entry.Object) {
+			p.lead.missing[osd].AddNext(entry)
+		}
+	}
 	for _, osd := range a.others {
 		p.noteSent(osd, entry)
 	}
+}
+
+// takesChanges reports whether a member is sent a change of an object itself, not only
+// its log entry.
+func (p *PG) takesChanges(osd int32, o object.ID) bool {
+	return p.reaches(osd, o) && !(p.isAsync(osd) && p.lead.missing[osd].Has(o))
 }
 
 // header addresses a message to the other members of this PG.

@@ -136,6 +136,15 @@ func (l *IndexedLog) dropDups(n int) {
 	l.dups = l.dups[n:]
 }
 
+// TrimDups drops the oldest duplicates but for so many, and returns those that went: for
+// tools, on a log that is too bloated to be started from.
+func (l *IndexedLog) TrimDups(keep int) []*Dup {
+	n := max(0, len(l.dups)-max(0, keep))
+	gone := l.dups[:n]
+	l.dropDups(n)
+	return gone
+}
+
 func (l *IndexedLog) forgetDup(u *Dup) {
 	if l.dupReqs[u.ReqID] == u {
 		delete(l.dupReqs, u.ReqID)

@@ -119,9 +119,13 @@ func (w *world) chooseTaste() {
 		w.conf.RecoveryMaxChunk, w.conf.RecoveryMaxOmap = uint64(pick(8, 16)), pick(1, 2)
 	}
 	w.conf.Ops.MaxWriteOpReply = 1 << 20 // outputs that are too long are replaced, and the history would not show them
-	w.conf.ReadLeaseInterval = time.Duration(pick(20, 60)) * time.Millisecond
-	w.conf.BackfillRetry = 10 * time.Millisecond
 	w.conf.RecoveryMaxActive = pick(1, 3, 8)
+	w.conf.ReadLeaseInterval = time.Duration(pick(10, 40, 160)) * time.Millisecond
+	w.conf.AsyncRecoveryMinCost = uint64(pick(0, 1, 5))
+	w.conf.BackfillRetry = 5 * time.Millisecond
+	if r.IntN(4) == 0 {
+		w.conf.RecoverySleep = time.Duration(pick(100, 1000)) * time.Microsecond
+	}
 	w.conf.DeleteChunk = pick(1, 30)
 }
 
@@ -177,6 +181,9 @@ func (w *world) mapping(epoch uint32, id object.PGID) *osdmap.Mapping {
 	for len(w.placed) <= int(epoch) {
 		w.placed = append(w.placed, nil)
 	}
+	if id.Seed >= m.Pools[poolID].PGNum {
+		return &osdmap.Mapping{UpPrimary: -1, ActingPrimary: -1} // it has not split off yet
+	}
 	if w.placed[epoch] == nil {
 		w.placed[epoch] = make([]osdmap.Mapping, m.Pools[poolID].PGNum)
 		for seed := range w.placed[epoch] {
@@ -202,6 +209,9 @@ func (w *world) pgsAreClean() bool {
 		s := w.nodes[at.ActingPrimary].pgs[id]
 		if s == nil || s.pg.State()&pgClean != pgClean {
 			return false
+		}
+		if i := s.pg.Info(); i.Stats.StatsInvalid {
+			return false // it still counts what a split left it
 		}
 	}
 	return true

@@ -75,6 +75,30 @@ type clusterStatus struct {
 			Count int    `json:"count"`
 		} `json:"pgs_by_state"`
 	} `json:"pgmap"`
+
+	reasons []reason // why PGs are not clean, where it was asked for
+}
+
+// reason is what "ceph pg why" says of a PG that is not clean.
+type reason struct {
+	PG    string `json:"pgid"`
+	State string `json:"state"`
+	Why   string `json:"why"`
+	Do    string `json:"do"`
+}
+
+func (r reason) String() string {
+	s := fmt.Sprintf("pg %s is %s: %s", r.PG, r.State, r.Why)
+	if r.Do != "" {
+		s += "; " + r.Do
+	}
+	return s
+}
+
+func (a *admin) reasons(ctx context.Context) ([]reason, error) {
+	list := []reason{}
+	err := a.query(ctx, map[string]any{"prefix": "pg why"}, &list)
+	return list, err
 }
 
 func (a *admin) status(ctx context.Context) (clusterStatus, error) {
@@ -120,8 +144,8 @@ func (st clusterStatus) why(c *cluster, notJoined []string, err error) string {
 		return strings.Join(stopped, ", ") + " stopped"
 	case st.OSDMap.NumOSDs == 0 && err != nil:
 		return "the monitor does not answer: " + err.Error()
-	case st.OSDMap.NumUpOSDs < len(c.OSDs):
-		return fmt.Sprintf("%d of %d OSDs are up", st.OSDMap.NumUpOSDs, len(c.OSDs))
+	case st.OSDMap.NumUpOSDs < c.osdCount():
+		return fmt.Sprintf("%d of %d OSDs are up", st.OSDMap.NumUpOSDs, c.osdCount())
 	case len(notJoined) > 0:
 		return strings.Join(notJoined, ", ") + " did not join"
 	}

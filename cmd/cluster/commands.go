@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -114,6 +113,9 @@ func (c *cluster) bringUp(ctx context.Context, f *flags) error {
 	}
 	defer a.close()
 	for i, uuid := range c.OSDs {
+		if uuid == "" {
+			continue
+		}
 		if err := c.bringUpOSD(ctx, p, a, i, uuid); err != nil {
 			return err
 		}
@@ -145,7 +147,7 @@ func (c *cluster) bringUpMon(ctx context.Context, p *progress, i int, name strin
 }
 
 func (c *cluster) bringUpOSD(ctx context.Context, p *progress, a *admin, i int, uuid string) error {
-	name := "osd." + strconv.Itoa(i)
+	name := osdName(i)
 	if !c.Daemons[name] {
 		p.say("making " + name)
 		if err := a.newOSD(ctx, i, uuid); err != nil {
@@ -170,7 +172,7 @@ func (c *cluster) waitClean(ctx context.Context, p *progress, a *admin) error {
 			last = st
 			p.pgs(st)
 			notJoined = c.waiting(ctx)
-			if st.clean(len(c.OSDs)) && len(notJoined) == 0 {
+			if st.clean(c.osdCount()) && len(notJoined) == 0 {
 				settled, err := a.settled(ctx)
 				if settled && err == nil {
 					return nil

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,7 +22,7 @@ type cluster struct {
 	FSID  string   `json:"fsid"`
 	Mons  []string `json:"mons"` // ids: a, b, ...
 	Ports []int    `json:"mon_ports"`
-	OSDs  []string `json:"osd_uuids"`
+	OSDs  []string `json:"osd_uuids"` // by id; "" for one that was removed
 	Store string   `json:"store"`
 	Pools []pool   `json:"pools"`
 	// Daemons are those whose data directory was made; PoolsMade is set once the
@@ -70,10 +71,17 @@ func (c *cluster) daemons() []string {
 	for _, id := range c.Mons {
 		out = append(out, "mon."+id)
 	}
-	for i := range c.OSDs {
-		out = append(out, "osd."+strconv.Itoa(i))
+	for i, uuid := range c.OSDs {
+		if uuid != "" {
+			out = append(out, osdName(i))
+		}
 	}
 	return out
+}
+
+// osdCount is how many OSDs there are.
+func (c *cluster) osdCount() int {
+	return len(slices.DeleteFunc(slices.Clone(c.OSDs), func(uuid string) bool { return uuid == "" }))
 }
 
 func (c *cluster) has(name string) error {
@@ -157,8 +165,8 @@ func plan(f *flags) (*cluster, error) {
 	switch {
 	case f.mons != 1:
 		return nil, fmt.Errorf("--mons %d: one monitor is what this version runs", f.mons)
-	case f.osds < 1 || f.osds > 100:
-		return nil, fmt.Errorf("--osds %d: want 1 to 100", f.osds)
+	case f.osds < 1 || f.osds > osdsMax:
+		return nil, fmt.Errorf("--osds %d: want 1 to %d", f.osds, osdsMax)
 	case f.store != "filestore" && f.store != "memstore":
 		return nil, fmt.Errorf("--store %q: want filestore or memstore", f.store)
 	}

@@ -43,6 +43,7 @@ type flags struct {
 	timeout time.Duration
 	signal  string
 	format  string
+	force   bool
 }
 
 const longHelp = `Run a Sepiola cluster on this machine: one monitor and some OSDs, each a process
@@ -52,6 +53,8 @@ there again at the next start.
   cluster            start it here, stop it with Ctrl-C
   cluster up         start it in the background
   cluster status     who runs, and in what state the placement groups are
+  cluster add-osd    add an OSD and start it
+  cluster rm-osd     drain an OSD, stop it and remove it
   cluster down       stop it
   cluster destroy    stop it and remove all of its data
 
@@ -86,7 +89,11 @@ func command() *cobra.Command {
 	kill.Flags().StringVar(&f.signal, "signal", "KILL", "the signal, by name or number")
 	start := &cobra.Command{Use: "start NAME", Short: "Start one daemon again", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return start(c.Context(), f, args[0]) }}
-	root.AddCommand(up, down, status, kill, start,
+	add := simple("add-osd", "Add an OSD and start it; data moves to it", func(c context.Context) error { return addOSD(c, f) })
+	rm := &cobra.Command{Use: "rm-osd NAME", Short: "Drain an OSD, such as osd.3, stop it and remove it with its data", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return rmOSD(c.Context(), f, args[0]) }}
+	rm.Flags().BoolVar(&f.force, "force", false, "remove it at once, even if it holds data that nobody else has")
+	root.AddCommand(up, down, status, kill, start, add, rm,
 		simple("run", "Start the cluster in the foreground; stop it with Ctrl-C (the default)", func(c context.Context) error { return run(c, f) }),
 		simple("destroy", "Stop the cluster and remove its directory", func(c context.Context) error { return destroy(c, f) }))
 	return root

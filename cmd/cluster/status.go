@@ -64,13 +64,26 @@ func status(ctx context.Context, f *flags) error {
 		fmt.Println("the monitor does not answer:", stErr)
 	default:
 		fmt.Printf("%s; %d PGs: %s\n", st.Health.Status, st.PGMap.NumPGs, st.stateText())
+		printReasons(st.reasons)
 	}
 	return nil
 }
 
+// reasonsShown bounds the lines about PGs that are not clean.
+const reasonsShown = 10
+
+func printReasons(reasons []reason) {
+	for _, r := range reasons[:min(len(reasons), reasonsShown)] {
+		fmt.Println(r)
+	}
+	if n := len(reasons) - reasonsShown; n > 0 {
+		fmt.Printf("and %d more; \"ceph pg why\" has them all\n", n)
+	}
+}
+
 func printStatusJSON(rows []daemonStatus, st clusterStatus) error {
 	b, err := json.MarshalIndent(map[string]any{
-		"daemons": rows, "health": st.Health.Status, "num_pgs": st.PGMap.NumPGs, "pgs_by_state": st.states(),
+		"daemons": rows, "health": st.Health.Status, "num_pgs": st.PGMap.NumPGs, "pgs_by_state": st.states(), "reasons": st.reasons,
 	}, "", "    ")
 	if err != nil {
 		return err
@@ -87,7 +100,11 @@ func (c *cluster) ask(ctx context.Context) (clusterStatus, error) {
 		return clusterStatus{}, err
 	}
 	defer a.close()
-	return a.status(ctx)
+	st, err := a.status(ctx)
+	if err == nil {
+		st.reasons, err = a.reasons(ctx)
+	}
+	return st, err
 }
 
 // progress tells a terminal how far a start has come, and anything else nothing.
@@ -105,18 +122,21 @@ func (p *progress) say(what string) {
 }
 
 // pgs shows how many PGs are active+clean.
-func (p *progress) pgs(st clusterStatus) {
-	if !p.tty || st.PGMap.NumPGs == 0 {
+func (p *progress) pgs(st clusterStatus) { p.show("PGs active+clean", st.cleanPGs(), st.PGMap.NumPGs) }
+
+// show draws a bar of so many PGs of all.
+func (p *progress) show(what string, n, of int) {
+	if !p.tty || of == 0 {
 		return
 	}
-	if p.bar == nil || p.bar.GetMax() != st.PGMap.NumPGs {
+	if p.bar == nil || p.bar.GetMax() != of {
 		fmt.Fprint(os.Stderr, "\r\x1b[K")
-		p.bar = progressbar.NewOptions(st.PGMap.NumPGs, progressbar.OptionSetWriter(os.Stderr),
-			progressbar.OptionSetDescription("PGs active+clean"), progressbar.OptionShowCount(),
+		p.bar = progressbar.NewOptions(of, progressbar.OptionSetWriter(os.Stderr),
+			progressbar.OptionSetDescription(what), progressbar.OptionShowCount(),
 			progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false))
 	}
 	// The bar only draws; that it cannot draw is no reason to fail.
-	_ = p.bar.Set(st.cleanPGs())
+	_ = p.bar.Set(n)
 }
 
 func (p *progress) done() {

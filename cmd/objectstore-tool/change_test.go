@@ -80,7 +80,8 @@ func TestDryRun(t *testing.T) {
 func TestRefusedStores(t *testing.T) {
 	dir := newOSD(t)
 	refused(t, dir, 1, "unrecognised option '--depp'", "--op", "fsck", "--depp")
-	refused(t, dir, 1, "Must provide --op (", "--op", "mkfs")
+	refused(t, dir, 1, "Must provide --op (", "--op", "makefs")
+	refused(t, dir, 1, "mkfs failed: ", "--op", "mkfs")
 	s := filestore.New(dir, filestore.Options{})
 	if err := s.Mount(); err != nil {
 		t.Fatal(err)

@@ -198,10 +198,14 @@ func makeRealOSD(t *testing.T, ours string) func(t *testing.T, args ...string) s
 	super := filepath.Join(dir, "superblock")
 	at(t, ours, metaSpec(t, ours, "osd_superblock"), "get-bytes", super)
 	tool(t, "--op", "set-superblock", "--file", super)
-	epoch := message.DecodeOSDSuperblock(wire.NewDecoder([]byte(readFile(t, super)))).CurrentEpoch
-	newest := filepath.Join(dir, "map")
-	at(t, ours, metaSpec(t, ours, fmt.Sprint("osdmap.", epoch)), "get-bytes", newest)
-	tool(t, "--op", "set-osdmap", "--force", "--file", newest)
+	// A PG may be behind the OSD: which of the maps it has got to is a matter of when the
+	// cluster was stopped.
+	sb := message.DecodeOSDSuperblock(wire.NewDecoder([]byte(readFile(t, super))))
+	for epoch := max(sb.OldestMap, sb.NewestMap-min(sb.NewestMap, 10)); epoch <= sb.NewestMap; epoch++ {
+		file := filepath.Join(dir, "map")
+		at(t, ours, "--op", "get-osdmap", "--epoch", fmt.Sprint(epoch), "--file", file)
+		tool(t, "--op", "set-osdmap", "--force", "--file", file)
+	}
 	return tool
 }
 

@@ -23,13 +23,20 @@
 // import, a removal or a start of the OSD, first removes what is marked. No other
 // operation takes more than one transaction, except set-bytes of more than 64 MiB.
 //
+// mark-complete, trim-pg-log and their like change a PG's metadata in one transaction each,
+// or one for each piece; dup copies to a store that belongs to no OSD until all of it
+// is there.
+//
 // # Departures from Ceph
 //
-// Operations that are not here: mkfs, fuse, dup, repair, the journal's and the monitors'
-// (dump-journal, update-mon-db), those that set maps and superblocks,
-// mark-complete, trim-pg-log and layout settings. An option that is not known is
-// refused, where Ceph's tool ignores it. Lists of PGs are sorted. An import
+// Operations that are not here are refused with a sentence that says what to do instead:
+// repair, fuse, dump-journal, update-mon-db, list-slow-omap, apply-layout-settings; and so are
+// --skip-journal-replay and --skip-mount-omap. An option that is not known is
+// refused, where Ceph's tool ignores it; of those of the configuration the three are known
+// that trim-pg-log and trim-pg-log-dups heed. Lists of PGs are sorted. An import
 // refuses a PG whose map the OSD has trimmed even with --force: such a PG could not be
 // started from. "--op fsck" exists for Ceph's BlueStore only; it finds here what
-// filestore's Fsck finds, and --deep stands for fsck-deep too.
+// filestore's Fsck finds, and --deep stands for fsck-deep too. trim-pg-log keeps what the
+// requests it trims were told, as OSDs do. set-superblock and set-osdmap refuse what an OSD
+// could not read. The exit status of dump-super is 0.
 package main

@@ -121,11 +121,14 @@ func (t *tool) execute() error {
 	if err := t.check(); err != nil {
 		return err
 	}
+	if do := unopened[t.op]; do != nil {
+		return do(t)
+	}
 	if err := t.openStore(); err != nil {
 		return err
 	}
-	if t.op == "fsck" {
-		return t.fsck()
+	if do := unmounted[t.op]; do != nil {
+		return do(t)
 	}
 	if err := t.store.Mount(); err != nil {
 		if errors.Is(err, objectstore.ErrInUse) {
@@ -150,19 +153,48 @@ func (t *tool) execute() error {
 	return err
 }
 
-// known are the operations.
-var known = map[string]func(*tool) error{
-	"list": (*tool).list, "list-pgs": (*tool).listPGs, "meta-list": (*tool).listMeta,
-	"info": (*tool).info, "log": (*tool).log, "statfs": (*tool).statfs,
-	"export": (*tool).export, "export-remove": (*tool).exportRemove, "import": (*tool).importPG, "remove": (*tool).remove,
+// The operations: those that need no store, or make it; those on a store that is not
+// mounted; and the others.
+var (
+	unopened  = map[string]func(*tool) error{"dump-export": (*tool).dumpExport, "mkfs": (*tool).mkfs}
+	unmounted = map[string]func(*tool) error{"fsck": (*tool).fsck, "dup": (*tool).dup}
+	known     = map[string]func(*tool) error{
+		"list": (*tool).list, "list-pgs": (*tool).listPGs, "meta-list": (*tool).listMeta,
+		"info": (*tool).info, "log": (*tool).log, "statfs": (*tool).statfs,
+		"export": (*tool).export, "export-remove": (*tool).exportRemove, "import": (*tool).importPG, "remove": (*tool).remove,
+		"dump-super": (*tool).dumpSuper, "get-superblock": (*tool).getSuper, "set-superblock": (*tool).setSuper,
+		"get-osdmap": (*tool).getMap, "set-osdmap": (*tool).setMap,
+		"get-inc-osdmap": (*tool).getIncremental, "set-inc-osdmap": (*tool).setIncremental,
+		"mark-complete": (*tool).markComplete, "reset-last-complete": (*tool).resetLastComplete,
+		"trim-pg-log": (*tool).trimLog, "trim-pg-log-dups": (*tool).trimDups, "fix-lost": (*tool).fixLost,
+	}
+)
+
+// refusals are operations of Ceph's tool that are not here, and what to do instead.
+var refusals = map[string]string{
+	"repair": "repair failed: (95) Operation not supported: what is damaged is whole on other OSDs only. " +
+		"Remove the object or the PG here and let the cluster fill it, or start the OSD and use 'ceph pg repair'",
+	"fuse":           "fuse is not supported: use --op list and the commands for objects, or --op export",
+	"dump-journal":   "dump-journal is not supported: the journal has no form that means anything outside of the store, which replays it when it is opened",
+	"list-slow-omap": "list-slow-omap is not supported: use list-omap on the object in question",
+	"update-mon-db": "update-mon-db is not supported: the monitors of this project do not keep their maps where OSDs could fill them in. " +
+		"Use --op get-osdmap to save a map",
+	"apply-layout-settings": "apply-layout-settings is not supported and not needed: directories follow 'filestore split multiple' and " +
+		"'filestore merge threshold' from the next file on, and what is there is found where it is",
 }
 
 // needPG are the operations that work on one PG.
-var needPG = map[string]bool{"info": true, "log": true, "remove": true, "export": true, "export-remove": true}
+var needPG = map[string]bool{"info": true, "log": true, "remove": true, "export": true, "export-remove": true,
+	"mark-complete": true, "reset-last-complete": true, "trim-pg-log": true, "trim-pg-log-dups": true}
+
+// hasFile are the operations that --file applies to.
+var hasFile = map[string]bool{"import": true, "export": true, "export-remove": true, "dump-export": true,
+	"get-osdmap": true, "set-osdmap": true, "get-superblock": true, "set-superblock": true,
+	"get-inc-osdmap": true, "set-inc-osdmap": true}
 
 // check finds what is wrong with the command line itself.
 func (t *tool) check() error {
-	if t.dataPath == "" {
+	if t.dataPath == "" && t.op != "dump-export" {
 		t.complain("Must provide --data-path")
 		return errUsage
 	}
@@ -179,13 +211,21 @@ func (t *tool) check() error {
 		t.complain("Invalid syntax, missing command")
 		return errUsage
 	}
-	if t.fileGiven && !t.dryRun && t.op != "import" && t.op != "export" && t.op != "export-remove" {
-		return t.fail("--file option only applies to import, export or export-remove")
+	if why := refusals[strings.TrimSuffix(t.op, "-deep")]; why != "" {
+		return t.fail("%s", why)
+	}
+	if t.skipJournal || t.skipOmap {
+		return t.fail("--skip-journal-replay and --skip-mount-omap are not supported: without its journal and its key-value store " +
+			"nothing in a store means anything")
+	}
+	if t.fileGiven && !t.dryRun && !hasFile[t.op] {
+		return t.fail("--file option only applies to import, dump-export, export, export-remove, " +
+			"get-osdmap, set-osdmap, get-superblock, set-superblock, get-inc-osdmap or set-inc-osdmap")
 	}
 	if t.format != "json" && t.format != "json-pretty" {
 		return t.fail("unrecognized format: %s", t.format)
 	}
-	if _, err := os.Stat(t.dataPath); err != nil {
+	if _, err := os.Stat(t.dataPath); err != nil && unopened[t.op] == nil {
 		return t.fail("data-path: %s: %s", t.dataPath, plainText(err))
 	}
 	if t.pgid != "" {
@@ -232,7 +272,9 @@ func (t *tool) openStore() error {
 // mounted does what was asked for on the mounted store.
 func (t *tool) mounted() error {
 	var err error
-	if t.super, err = osd.ReadSuperblock(t.store); err != nil {
+	if t.noSuper {
+		fmt.Fprintln(t.out, "Using no superblock")
+	} else if t.super, err = osd.ReadSuperblock(t.store); err != nil {
 		return t.fail("Failure to read OSD superblock: %v", err)
 	}
 	t.debugf("Cluster fsid=%v", t.super.ClusterFSID)
@@ -245,7 +287,9 @@ func (t *tool) mounted() error {
 	}
 	do := known[t.op]
 	if do == nil {
-		t.complain("Must provide --op (info, log, remove, fsck, export, export-remove, import, list, list-pgs, meta-list, statfs)")
+		t.complain("Must provide --op (info, log, remove, mkfs, fsck, dup, export, export-remove, import, list, fix-lost, list-pgs, dump-super, meta-list, " +
+			"get-osdmap, set-osdmap, get-superblock, set-superblock, get-inc-osdmap, set-inc-osdmap, mark-complete, reset-last-complete, " +
+			"dump-export, trim-pg-log, trim-pg-log-dups, statfs)")
 		return errUsage
 	}
 	return do(t)

@@ -33,9 +33,12 @@ func (t *tool) findName(name string) (located, error) {
 	if err != nil {
 		return located{}, err
 	}
+	// What it works on has that in its head.
+	command, _ := t.command()
+	head := t.head || command == "remove-clone-metadata"
 	var found []located
 	for _, c := range colls {
-		err := t.each(c, search{name, t.namespace, t.head}, func(l located) error {
+		err := t.each(c, search{name, t.namespace, head}, func(l located) error {
 			found = append(found, l)
 			return nil
 		})

@@ -18,8 +18,6 @@ var adminCommands = map[string]func(*txn, *Admin) Reply{
 	"osd stop":                         (*txn).osdStop,
 	"osd rm":                           (*txn).osdRm,
 	"osd lost":                         (*txn).osdLost,
-	"osd destroy":                      (*txn).osdDestroy,
-	"osd purge":                        (*txn).osdPurge,
 	"osd destroy-actual":               (*txn).osdDestroy,
 	"osd purge-actual":                 (*txn).osdPurge,
 	"osd purge-new":                    (*txn).osdPurge,
@@ -29,6 +27,17 @@ var adminCommands = map[string]func(*txn, *Admin) Reply{
 	"osd unpause":                      (*txn).osdSetFlag,
 	"osd set":                          (*txn).osdSetFlag,
 	"osd unset":                        (*txn).osdSetFlag,
+	"osd set-group":                    (*txn).osdGroup,
+	"osd unset-group":                  (*txn).osdGroup,
+	"osd add-noup":                     (*txn).osdGroup,
+	"osd add-nodown":                   (*txn).osdGroup,
+	"osd add-noin":                     (*txn).osdGroup,
+	"osd add-noout":                    (*txn).osdGroup,
+	"osd rm-noup":                      (*txn).osdGroup,
+	"osd rm-nodown":                    (*txn).osdGroup,
+	"osd rm-noin":                      (*txn).osdGroup,
+	"osd rm-noout":                     (*txn).osdGroup,
+	"pg repeer":                        (*txn).pgRepeer,
 	"osd set-full-ratio":               (*txn).osdSetRatio,
 	"osd set-backfillfull-ratio":       (*txn).osdSetRatio,
 	"osd set-nearfull-ratio":           (*txn).osdSetRatio,
@@ -174,8 +183,12 @@ func (t *txn) osdIn(a *Admin) Reply {
 
 func (t *txn) osdStop(a *Admin) Reply {
 	return t.osdList(a, false, func(osd int32) string {
-		if !t.Map().IsUp(osd) {
+		switch m := t.Map(); {
+		case m.OSDState[osd]&osdmap.OSDStop != 0:
 			return fmt.Sprintf("osd.%d is already stopped. ", osd)
+		case !m.IsUp(osd):
+			t.flipState(osd, osdmap.OSDStop, 0)
+			return fmt.Sprintf("stop down osd.%d. ", osd)
 		}
 		t.flipState(osd, osdmap.OSDStop, osdmap.OSDUp)
 		return fmt.Sprintf("stop osd.%d. ", osd)
@@ -244,12 +257,14 @@ func (t *txn) osdLost(a *Admin) Reply {
 }
 
 func (t *txn) osdDestroy(a *Admin) Reply {
-	osd, refuse := t.oneOSD(a)
-	if refuse != nil {
-		return *refuse
+	osd, err := parseOSD(a.Args.String("id"))
+	if err != nil {
+		return failed(syscall.EINVAL, "%v", err)
 	}
 	m := t.Map()
 	switch {
+	case !m.Exists(osd):
+		return done("osd.%d does not exist", osd)
 	case !a.Args.Bool("yes_i_really_mean_it"):
 		return failed(syscall.EPERM, "Are you SURE?  Did you verify with 'ceph osd safe-to-destroy'?  This will **PERMANENTLY DESTROY** data if this OSD still holds the only copy.  Pass --yes-i-really-mean-it if you really do.")
 	case m.IsUp(osd):
@@ -311,5 +326,7 @@ func (t *txn) osdPrimaryAffinity(a *Admin) Reply {
 	}
 	fixed := uint32(float64(osdmap.MaxPrimaryAffinity) * w)
 	t.change().NewPrimaryAffinity[osd] = fixed
-	return done("set osd.%d primary-affinity to %s (%d)", osd, trimFloat(w), fixed)
+	// The 8 and the 2 are what Ceph prints where it means to switch to hexadecimal
+	// figures and back.
+	return done("set osd.%d primary-affinity to %s (8%d2)", osd, trimFloat(w), fixed)
 }

@@ -17,6 +17,7 @@ type Command struct {
 	Admin      *Admin      `json:",omitempty"`
 	Boot       *Boot       `json:",omitempty"`
 	MarkDown   *MarkDown   `json:",omitempty"`
+	MarkDead   *MarkDead   `json:",omitempty"`
 	MarkOut    *MarkOut    `json:",omitempty"`
 	Alive      *Alive      `json:",omitempty"`
 	PGTemp     *PGTemp     `json:",omitempty"`
@@ -58,8 +59,6 @@ type Settings struct {
 	AutoMarkIn        bool   // mon_osd_auto_mark_in
 	AutoMarkNewIn     bool   // mon_osd_auto_mark_new_in
 	AutoMarkAutoOutIn bool   // mon_osd_auto_mark_auto_out_in
-	MinUpRatio        float64
-	MinInRatio        float64
 	LaggyWeight       float64
 	LaggyMaxInterval  int64
 	MinEpochs         uint32  // mon_min_osdmap_epochs
@@ -108,12 +107,25 @@ type MarkDown struct {
 	Addr   entity.AddrVec
 	Dead   bool   // also note that it is dead, not just unreachable
 	Reason string // for the cluster log; "" logs nothing
+	// MinUpRatio is the share of OSDs below which, once fewer are up, none is
+	// marked down (mon_osd_min_up_ratio).
+	MinUpRatio float64
+}
+
+// MarkDead notes that an OSD that is down is dead as of an epoch
+// (MOSDMarkMeDead): it cannot come back and serve what it served.
+type MarkDead struct {
+	OSD   int32
+	Epoch uint32
 }
 
 // MarkOut marks OSDs out because they have been down for long.
 type MarkOut struct {
 	OSDs  []int32
 	After map[int32]int64 // seconds down, for the log
+	// MinInRatio is the share of OSDs below which, once fewer are in, none is
+	// marked out (mon_osd_min_in_ratio).
+	MinInRatio float64
 }
 
 // Alive asks for up_thru to be raised (MOSDAlive).

@@ -282,6 +282,8 @@ func (t *txn) execute(c Command) Reply {
 		return t.boot(c.Boot)
 	case c.MarkDown != nil:
 		return t.markDown(c.MarkDown)
+	case c.MarkDead != nil:
+		return t.markDead(c.MarkDead)
 	case c.MarkOut != nil:
 		return t.markOut(c.MarkOut)
 	case c.Alive != nil:

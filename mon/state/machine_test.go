@@ -147,7 +147,7 @@ func parseArgs(fields []string) command.Args {
 		switch {
 		case !ok:
 			prefix = append(prefix, f)
-		case strings.Contains(v, ","):
+		case strings.Contains(v, ",") && k != "flags":
 			list := []any{}
 			for part := range strings.SplitSeq(strings.Trim(v, ","), ",") {
 				list = append(list, part)
@@ -191,11 +191,18 @@ func (c *cluster) step(t *testing.T, d *datadriven.TestData) string {
 		d.MaybeScanArgs(t, "port", &port)
 		return fmt.Sprintf("%v\n", c.boot(int32(osd), uint16(port+10*osd)).Value)
 	case "down":
+		c.run(markDowns(t, d)...)
+	case "dead":
 		d.ScanArgs(t, "osd", &osd)
-		c.run(Command{MarkDown: &MarkDown{OSDs: []int32{int32(osd)}, Reason: "failed"}})
+		d.ScanArgs(t, "epoch", &epoch)
+		c.run(Command{MarkDead: &MarkDead{OSD: int32(osd), Epoch: uint32(epoch)}})
 	case "out":
-		d.ScanArgs(t, "osd", &osd)
-		c.run(Command{MarkOut: &MarkOut{OSDs: []int32{int32(osd)}, After: map[int32]int64{int32(osd): 600}}})
+		out := &MarkOut{After: map[int32]int64{}, MinInRatio: ratioArg(t, d)}
+		for _, osd := range osdArgs(t, d) {
+			out.OSDs = append(out.OSDs, osd)
+			out.After[osd] = 600
+		}
+		c.run(Command{MarkOut: out})
 	case "created":
 		d.ScanArgs(t, "osd", &osd)
 		var pgs []object.PGID
@@ -211,11 +218,48 @@ func (c *cluster) step(t *testing.T, d *datadriven.TestData) string {
 		d.ScanArgs(t, "osd", &osd)
 		d.ScanArgs(t, "epoch", &epoch)
 		c.run(Command{Alive: &Alive{OSD: int32(osd), Addrs: c.m.State.OSD.Addrs(int32(osd)), Epoch: uint32(epoch)}})
-	case "osds", "pools", "creating", "log":
+	case "osds", "brief", "pools", "creating", "log":
 	default:
 		t.Fatalf("unknown step %q", d.Cmd)
 	}
+	if d.HasArg("brief") {
+		return c.show("brief")
+	}
 	return c.show(d.Cmd)
+}
+
+// osdArgs reads osd=1 or osd=(1,2).
+func osdArgs(t *testing.T, d *datadriven.TestData) []int32 {
+	t.Helper()
+	var out []int32
+	for _, arg := range d.CmdArgs {
+		for _, v := range arg.Vals {
+			osd, err := parseOSD(v)
+			if arg.Key == "osd" && err == nil {
+				out = append(out, osd)
+			}
+		}
+	}
+	if out == nil {
+		t.Fatalf("%s: no osd=", d.Pos)
+	}
+	return out
+}
+
+func ratioArg(t *testing.T, d *datadriven.TestData) float64 {
+	percent := 0
+	d.MaybeScanArgs(t, "percent", &percent)
+	return float64(percent) / 100
+}
+
+// markDowns is one command for each OSD, all in one batch: as when several fail
+// at once.
+func markDowns(t *testing.T, d *datadriven.TestData) []Command {
+	var cmds []Command
+	for _, osd := range osdArgs(t, d) {
+		cmds = append(cmds, Command{MarkDown: &MarkDown{OSDs: []int32{osd}, Dead: d.HasArg("dead"), MinUpRatio: ratioArg(t, d), Reason: "failed"}})
+	}
+	return cmds
 }
 
 func (c *cluster) show(what string) string {
@@ -238,6 +282,16 @@ func (c *cluster) show(what string) string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "e%d\n", s.OSD.Epoch)
+	if what == "brief" {
+		for _, osd := range s.OSD.OSDs() {
+			fmt.Fprintf(&b, "osd.%d %s weight %.2f", osd, strings.Join(osdmap.StateNames(s.OSD.OSDState[osd]), ","), float64(s.OSD.Weight(osd))/float64(osdmap.WeightIn))
+			if e := s.OSD.OSDXInfo[osd].DeadEpoch; e != 0 {
+				fmt.Fprintf(&b, " dead as of e%d", e)
+			}
+			b.WriteString("\n")
+		}
+		return b.String()
+	}
 	for _, osd := range s.OSD.OSDs() {
 		fmt.Fprintln(&b, s.OSD.PrintOSD(osd))
 	}
@@ -330,7 +384,7 @@ func TestConflictsInABatch(t *testing.T) {
 		t.Errorf("%q, and the OSD is up: %v", got[1].Status, c.m.State.OSD.IsUp(0))
 	}
 	shrink := admin(command.Args{"prefix": "osd setmaxosd", "newmax": "0"})
-	got = c.run(admin(command.Args{"prefix": "osd purge", "id": "0", "yes_i_really_mean_it": true}), shrink)
+	got = c.run(admin(command.Args{"prefix": "osd purge-actual", "id": "0", "yes_i_really_mean_it": true}), shrink)
 	if got[0].Code != 0 || !got[1].Again {
 		t.Errorf("purge: %+v, setmaxosd: %+v; want the latter to come again", got[0], got[1])
 	}

@@ -16,8 +16,8 @@ import (
 
 // mapFlags are the flags that "osd set" knows.
 var mapFlags = map[string]uint32{
-	"full": osdmap.FlagFull, "pause": osdmap.FlagPauseRd | osdmap.FlagPauseWr,
-	"noup": osdmap.FlagNoUp, "nodown": osdmap.FlagNoDown, "noout": osdmap.FlagNoOut, "noin": osdmap.FlagNoIn,
+	"pause": osdmap.FlagPauseRd | osdmap.FlagPauseWr,
+	"noup":  osdmap.FlagNoUp, "nodown": osdmap.FlagNoDown, "noout": osdmap.FlagNoOut, "noin": osdmap.FlagNoIn,
 	"nobackfill": osdmap.FlagNoBackfill, "norebalance": osdmap.FlagNoRebalance, "norecover": osdmap.FlagNoRecover,
 	"noscrub": osdmap.FlagNoScrub, "nodeep-scrub": osdmap.FlagNoDeepScrub, "notieragent": osdmap.FlagNoTierAgent,
 	"nosnaptrim": osdmap.FlagNoSnapTrim, "pglog_hardlimit": osdmap.FlagPGLogHardLimit,
@@ -33,10 +33,6 @@ func (t *txn) osdSetFlag(a *Admin) Reply {
 	flag, ok := mapFlags[key]
 	if !ok {
 		return failed(syscall.EINVAL, "unrecognized flag '%s'", key)
-	}
-	if key == "full" && on && !a.Args.Bool("yes_i_really_mean_it") {
-		// Since Ceph 14 pools are full, not clusters.
-		return failed(syscall.EPERM, "the cluster flag 'full' is ignored since each pool has its own; pass --yes-i-really-mean-it to set it nevertheless")
 	}
 	if !on && (key == "sortbitwise" || key == "recovery_deletes" || key == "pglog_hardlimit") {
 		return failed(syscall.EPERM, "the flag '%s' cannot be unset", key)

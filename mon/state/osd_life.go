@@ -28,7 +28,7 @@ func (t *txn) boot(c *Boot) Reply {
 		t.log(LogWarn, "osd.%d wants to boot with uuid %s, which is not its own (%s)", c.OSD, c.UUID, known)
 		return Reply{Value: BootIgnored}
 	}
-	if m.TestFlag(osdmap.FlagNoUp) || m.OSDState[c.OSD]&osdmap.OSDNoUp != 0 || m.OSDState[c.OSD]&osdmap.OSDStop != 0 {
+	if m.Restrictions(c.OSD)&osdmap.OSDNoUp != 0 {
 		return Reply{Value: BootIgnored}
 	}
 	if m.IsUp(c.OSD) {
@@ -67,7 +67,7 @@ func (t *txn) bootUp(m *osdmap.Map, c *Boot) {
 	xi.LastPurgedSnapsScrub = c.LastPurged
 	s := c.Settings
 	markIn := s.AutoMarkIn || s.AutoMarkAutoOutIn && old&osdmap.OSDAutoOut != 0 || s.AutoMarkNewIn && old&osdmap.OSDNew != 0
-	if markIn && t.canMarkIn(m, osd) && m.IsOut(osd) {
+	if markIn && m.Restrictions(osd)&osdmap.OSDNoIn == 0 && m.IsOut(osd) {
 		weight := osdmap.WeightIn
 		if xi.OldWeight > 0 {
 			weight, xi.OldWeight = xi.OldWeight, 0
@@ -101,15 +101,15 @@ func (t *txn) rememberLag(xi *osdmap.OSDXInfo, c *Boot) {
 	xi.LaggyProbability = uint32(certain*w + float64(xi.LaggyProbability)*(1-w))
 }
 
-func (t *txn) canMarkIn(m *osdmap.Map, osd int32) bool {
-	return !m.TestFlag(osdmap.FlagNoIn) && m.OSDState[osd]&osdmap.OSDNoIn == 0
-}
-
+// markDown marks down those OSDs that may be (OSDMonitor::can_mark_down).
 func (t *txn) markDown(c *MarkDown) Reply {
 	n := 0
 	for _, osd := range c.OSDs {
 		m := t.Map()
 		if !m.IsUp(osd) || c.Addr != nil && !m.Addrs(osd).Equal(c.Addr) {
+			continue
+		}
+		if exist, up, _ := m.Counts(); m.Restrictions(osd)&osdmap.OSDNoDown != 0 || float64(up) < c.MinUpRatio*float64(exist) {
 			continue
 		}
 		n++
@@ -126,10 +126,24 @@ func (t *txn) markDown(c *MarkDown) Reply {
 	return Reply{Value: n}
 }
 
+func (t *txn) markDead(c *MarkDead) Reply {
+	if m := t.Map(); m.Exists(c.OSD) && !m.IsUp(c.OSD) && c.Epoch <= t.s.LastEpoch {
+		xi, put := t.xinfo(c.OSD)
+		xi.DeadEpoch = c.Epoch
+		put(xi)
+		t.log(LogInfo, "osd.%d marked itself dead as of e%d", c.OSD, c.Epoch)
+	}
+	return Reply{}
+}
+
+// markOut marks out those OSDs that may be (OSDMonitor::can_mark_out).
 func (t *txn) markOut(c *MarkOut) Reply {
 	for _, osd := range c.OSDs {
 		m := t.Map()
 		if !m.Exists(osd) || m.IsUp(osd) || m.IsOut(osd) {
+			continue
+		}
+		if exist, _, in := m.Counts(); m.Restrictions(osd)&osdmap.OSDNoOut != 0 || float64(in) < c.MinInRatio*float64(exist) {
 			continue
 		}
 		xi, put := t.xinfo(osd)

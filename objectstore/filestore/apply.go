@@ -54,7 +54,7 @@ func (s *Store) applyPlace(f *file, op *fileOp, replay bool) error {
 		if !replay {
 			f.spilled = noSpill
 		}
-		return nil
+		return s.reserveFor(f, op.n)
 	case fileAdopt:
 		if !replay {
 			f.spilled = noSpill
@@ -270,7 +270,6 @@ func (s *Store) finish(t *txn) {
 		}
 		m.c.mu.Unlock()
 	}
-	// Only now: as long as its index entry counts, an object must stay in memory.
 	for _, o := range t.objects {
 		o.mu.Lock()
 		o.settle()

@@ -13,7 +13,6 @@ import (
 
 	"sepiola/object"
 	"sepiola/objectstore"
-	"sepiola/objectstore/filestore/vfs"
 	"sepiola/objectstore/storetest"
 	"sepiola/wire"
 )
@@ -173,41 +172,4 @@ func BenchmarkRead(b *testing.B) {
 			})
 		})
 	}
-}
-
-// BenchmarkDisk is the limit that the others are to be seen against: bare writes to a
-// file that is there already, each with its sync, by so many at a time.
-func BenchmarkDisk(b *testing.B) {
-	for _, size := range []int{4 << 10, 64 << 10, 1 << 20} {
-		for _, inFlight := range []int{1, 16, 64} {
-			b.Run(fmt.Sprintf("write+fdatasync/%dKiB/%d", size>>10, inFlight), func(b *testing.B) { benchDisk(b, size, inFlight) })
-		}
-	}
-}
-
-func benchDisk(b *testing.B, size, inFlight int) {
-	dir, err := os.MkdirTemp(os.Getenv("SEPIOLA_BENCH_DIR"), "bench")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	f, err := vfs.OS.Open(dir+"/f", vfs.Create|vfs.Direct)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	const total = 64 << 20
-	p := aligned(1 << 20)
-	for off := int64(0); off < total; off += 1 << 20 {
-		f.WriteAt(p, off)
-	}
-	f.SyncData()
-	run(b, inFlight, size, func(_, i int) {
-		if _, err := f.WriteAt(p[:size], int64(i*size%total)); err != nil {
-			b.Error(err)
-		}
-		if err := f.SyncData(); err != nil {
-			b.Error(err)
-		}
-	})
 }

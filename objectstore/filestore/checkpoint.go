@@ -94,16 +94,7 @@ func (s *Store) syncAll() error {
 	if err := s.fs.SyncFS(s.dir); err != nil {
 		return err
 	}
-	flushed, err := s.db.AsyncFlush()
-	if err != nil {
-		return err
-	}
-	select {
-	case <-flushed:
-		return nil
-	case <-s.failed: // Pebble would try again and again
-		return s.Err()
-	}
+	return s.flushKV(s.db)
 }
 
 // cover marks the transactions of rounds as covered by a checkpoint.

@@ -74,6 +74,11 @@
 // File data, then the entry in fresh/, are synced before the round that holds the
 // record is written. All other writes go through the journal.
 //
+// A new file of an object of which a client has said that it will be written from its
+// beginning to its end, or only appended to, gets room for that in one piece, up to 4 MiB. All
+// other files take what is written to them and no more: what reads as zeros stays a hole,
+// in clones too.
+//
 // # Crash points
 //
 //   - Before fresh data is synced, or between that and the record: the object is as
@@ -119,19 +124,23 @@
 //   - A read that fails, or does not match its checksum, is ErrIO to the reader alone. Where
 //     it is Submit that reads, to resolve a step, that transaction is refused and leaves no
 //     trace.
-//   - A transaction that brings data when that would come out of the reserve
-//     ([Options.ReserveBytes]) is refused with ErrNoSpace. Later it could not be:
-//     readers see a transaction before its fresh data is written. What brings no data
-//     passes, so that removals, and the log entries with them, are possible on a full disk;
-//     the journal is allocated before it is written, and the reserve is there for the rest.
+//   - HasRoom says no when data would come out of the reserve ([Options.ReserveBytes]): the
+//     OSD asks before it lets a client write, and that fails the write alone. What
+//     is submitted all the same, because another OSD let it in, may take half of
+//     the reserve; beyond that it is refused with ErrNoSpace, which stops the OSD. Later it
+//     could not be: readers see a transaction before its fresh data is written. What
+//     brings no data passes, and so does what concerns the OSD alone (its maps): removals,
+//     and the log entries with them, are possible on a full disk. The journal is allocated
+//     before it is written, and the other half of the reserve is there for the rest.
 //     Available in Statfs is without the reserve.
 //   - A journal that finds no room to grow stays as large as it is; the writer waits for
 //     checkpoints. A record that could not be written even so is refused by Submit.
 //   - An attribute the file system has no room for goes to the key-value store.
-//   - A failed write or sync of the journal, of fresh data, of an apply, of a checkpoint or of
-//     a flush of the key-value store closes Failed: after it nobody can tell what the
+//   - A failed write or sync of the journal, of fresh data, of an apply, of a checkpoint or by
+//     the key-value store closes Failed: after it nobody can tell what the
 //     disk holds, and no callback runs any more. What was reported is in the journal, and the
-//     next mount replays it. (Pebble itself ends the process when it cannot write its manifest.)
+//     next mount replays it. Pebble changes nothing from then on (kvfs.go): left to itself it
+//     ends the process at some errors, and tries again for ever at others.
 //   - Damage that a mount finds, in the journal, in Pebble's files or in the small files, keeps
 //     the store from starting, with a sentence that says what to do.
 //

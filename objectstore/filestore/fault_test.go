@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	pebblevfs "github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"golang.org/x/sys/unix"
 
 	"sepiola/objectstore"
@@ -29,6 +31,9 @@ type faults struct {
 	on    bool // all from at on
 	calls int
 	hit   vfs.Call
+
+	kvAt    int // the same of Pebble's calls
+	kvCalls atomic.Int64
 }
 
 func (f *faults) hook(c vfs.Call) error {
@@ -128,6 +133,7 @@ func (r *faultRun) play(t *testing.T, f *faults) error {
 
 func (r *faultRun) open(f *faults) *Store {
 	s := r.im.store(nil)
+	s.opts.KVFS = errorfs.Wrap(s.opts.KVFS, errorfs.InjectorFunc(f.kvHook))
 	r.im.fs.Frozen(func() { r.im.fs.Hook = f.hook })
 	return s
 }
@@ -154,7 +160,11 @@ func (r *faultRun) check(t *testing.T) error {
 	if err := p.verify(off, cl, nil); err != nil {
 		return fmt.Errorf("after a loss of power: %w", err)
 	}
-	if err := p.verify(r.im, cl, nil); err != nil {
+	var end image // with nobody's locks
+	r.im.fs.Frozen(func() {
+		end = image{r.im.fs.Clone(), r.im.kv.CrashClone(pebblevfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})}
+	})
+	if err := p.verify(end, cl, nil); err != nil {
 		return fmt.Errorf("after the end of the process: %w", err)
 	}
 	return nil

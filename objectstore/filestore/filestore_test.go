@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+	"time"
 
 	pebblevfs "github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
@@ -131,10 +132,30 @@ func (d *memDisk) Remove() { checkAtEnd(d.t, d.last, d.Open) }
 // The promises hold when a crash loses everything, or any part, of what was not synced.
 func TestSuiteCrashing(t *testing.T) { storetest.Suite(t, newMemDisk(tight)) }
 
+// drawOptions draws a configuration: each bound tight, or wide enough never to be met
+// in so short a run. With short intervals checkpoints are made in the middle of
+// everything.
+func drawOptions(rt *rapid.T) Options {
+	return Options{
+		SyncInterval:   rapid.SampledFrom([]time.Duration{time.Hour, 300 * time.Microsecond, 5 * time.Millisecond}).Draw(rt, "sync interval"),
+		FreshMin:       rapid.SampledFrom([]uint64{8192, 1, 30000, 1 << 30}).Draw(rt, "fresh min"),
+		CacheObjects:   rapid.SampledFrom([]int{2, 1, 1000}).Draw(rt, "cached objects"),
+		FDCacheSize:    rapid.SampledFrom([]int{2, 1, 100}).Draw(rt, "open files"),
+		Workers:        rapid.IntRange(1, 4).Draw(rt, "workers"),
+		QueueMaxOps:    rapid.SampledFrom([]int{16, 1, 1000}).Draw(rt, "queue"),
+		RoundMax:       rapid.SampledFrom([]int64{8 << 20, 1}).Draw(rt, "round"),
+		MemTableBytes:  rapid.SampledFrom([]int64{256 << 10, 64 << 10}).Draw(rt, "memtable"),
+		JournalBytes:   rapid.SampledFrom([]int64{1 << 30, 1 << 20}).Draw(rt, "journal"),
+		SplitMultiple:  1,
+		MergeThreshold: -1,
+		segment:        256 << 10,
+	}
+}
+
 // Random transactions, restarts and crashes leave what a plain model says, on a file
-// system that keeps any part of what was not synced.
+// system that keeps any part of what was not synced, however the store is configured.
 func TestMetamorphic(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) { storetest.Metamorphic(rt, newMemDisk(tight)) })
+	rapid.Check(t, func(rt *rapid.T) { storetest.Metamorphic(rt, newMemDisk(drawOptions(rt))) })
 }
 
 // The same on a real file system, where a crash is the end of the process.

@@ -67,6 +67,9 @@ func (s *Store) runTask(k *freshTask, sync bool) error {
 	if k.make {
 		f.io.Lock()
 		err := s.files.create(f)
+		if n := k.expect; err == nil && n > k.off+uint64(k.data.Len()) {
+			err = s.reserveFor(f, n)
+		}
 		f.io.Unlock()
 		if err != nil {
 			return err
@@ -87,6 +90,15 @@ func (s *Store) runTask(k *freshTask, sync bool) error {
 		}
 		return err
 	})
+}
+
+// reserveFor reserves room for a file that is going to have so many bytes, while there is
+// plenty. f.io is held.
+func (s *Store) reserveFor(f *file, n uint64) error {
+	if n == 0 || !s.HasRoom(64*n) {
+		return nil
+	}
+	return s.files.change(f, func(d vfs.File) error { d.Reserve(int64(n)); return nil })
 }
 
 // copyInto copies an object's data to a file, except for what is holes by its

@@ -11,12 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 
 	"sepiola/entity"
@@ -164,6 +160,21 @@ func (s *Store) Mkfs(id objectstore.Identity) error {
 	return nil
 }
 
+// Stamp gives a store that was made for no OSD yet, with the number -1, to one. The
+// stamp of the OSD's number comes last: until it is there, no OSD takes the store.
+func (s *Store) Stamp(id objectstore.Identity) error {
+	s.mountMu.Lock()
+	defer s.mountMu.Unlock()
+	have, err := s.Identity()
+	if err != nil {
+		return err
+	}
+	if have.OSDFSID != id.OSDFSID || have.WhoAmI != -1 || s.mounted.Load() {
+		return fmt.Errorf("filestore %s: is that of osd.%d (%v): %w", s.dir, have.WhoAmI, have.OSDFSID, objectstore.ErrExists)
+	}
+	return errors.Join(s.writeSmall(fileCephFSID, id.ClusterFSID.String()), s.writeSmall(fileWhoAmI, strconv.Itoa(int(id.WhoAmI))))
+}
+
 func (s *Store) mkfs(id objectstore.Identity) error {
 	if err := s.makeDir(s.dir); err != nil {
 		return err
@@ -193,7 +204,7 @@ func (s *Store) mkfs(id objectstore.Identity) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(db.Set(keyNextID, binary.BigEndian.AppendUint64(nil, 0), pebble.NoSync), db.Flush(), db.Close()); err != nil {
+	if err := errors.Join(db.Set(keyNextID, binary.BigEndian.AppendUint64(nil, 0), pebble.NoSync), s.flushKV(db), db.Close()); err != nil {
 		return err
 	}
 	if err := s.fs.SyncFS(s.dir); err != nil {
@@ -253,71 +264,6 @@ func (s *Store) probeAttrs() error {
 		return fmt.Errorf("probe attributes: %w", err)
 	}
 	return nil
-}
-
-func (s *Store) openKV() (*pebble.DB, error) {
-	cache := pebble.NewCache(s.opts.CacheBytes)
-	defer cache.Unref()
-	o := &pebble.Options{
-		FS:                          s.opts.KVFS,
-		Cache:                       cache,
-		DisableWAL:                  true, // the journal replays what is lost
-		L0CompactionThreshold:       8,
-		MemTableSize:                uint64(s.opts.MemTableBytes),
-		MemTableStopWritesThreshold: 4,
-		MaxOpenFiles:                256,
-		FormatMajorVersion:          pebble.FormatColumnarBlocks,
-		Logger:                      kvLogger{s.log},
-		EventListener:               s.kvEvents(),
-	}
-	for i := range o.Levels {
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		if i < len(o.Levels)-1 { // soon written again: not worth the time
-			o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
-		}
-	}
-	db, err := pebble.Open(s.path(dirKV), o)
-	if err != nil {
-		return nil, fmt.Errorf("key-value store: %w", err)
-	}
-	return db, nil
-}
-
-// kvEvents says what happens when Pebble meets an error by itself. Without it Pebble ends
-// the process at a block that fails its checksum, and tries to write out what it has in
-// memory for ever.
-func (s *Store) kvEvents() *pebble.EventListener {
-	var seen sync.Map // damaged files that were reported
-	return &pebble.EventListener{
-		DataCorruption: func(i pebble.DataCorruptionInfo) { // the read fails too
-			if _, again := seen.LoadOrStore(i.Path, true); !again {
-				s.log.Error("a file of the key-value store is damaged", "path", i.Path, "error", i.Details)
-			}
-		},
-		FlushEnd:      func(i pebble.FlushInfo) { s.kvFailed("flush", i.Err) },
-		CompactionEnd: func(i pebble.CompactionInfo) { s.kvFailed("compaction", i.Err) },
-	}
-}
-
-// kvFailed stops the store where the system refused Pebble something. Other ends of
-// its work are no failures: nothing to write, a file that is damaged and stays, a
-// compaction called off.
-func (s *Store) kvFailed(what string, err error) {
-	if errors.As(err, new(unix.Errno)) {
-		s.fail(fmt.Errorf("key-value store: %s: %w", what, err))
-	}
-}
-
-// kvLogger passes on what Pebble complains of.
-type kvLogger struct{ log hclog.Logger }
-
-func (l kvLogger) Infof(string, ...any) {}
-func (l kvLogger) Errorf(f string, a ...any) {
-	l.log.Error("key-value store", "message", fmt.Sprintf(f, a...))
-}
-func (l kvLogger) Fatalf(f string, a ...any) {
-	l.log.Error("key-value store", "message", fmt.Sprintf(f, a...))
-	panic(fmt.Sprintf("key-value store: "+f, a...))
 }
 
 // Mount implements objectstore.Store.

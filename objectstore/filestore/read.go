@@ -41,9 +41,12 @@ func (s *Store) lookup(c *collection, gid object.GID) (*obj, error) {
 	if o := c.objects[gid]; o != nil {
 		return o, nil
 	}
-	if e := c.entry(gid); e != nil {
-		return nil, nil // what exists and is on its way is in c.objects
+	if e := c.entry(gid); e != nil && !e.exists {
+		return nil, nil
 	}
+	// An object that exists and is not in memory is in the key-value store, even where the
+	// index still stands for it: the transaction that last made it is applied, and only an
+	// older one, which removed what had its name before, waits for its files.
 	v, closer, err := s.db.Get(objectKey(c.id, gid))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil

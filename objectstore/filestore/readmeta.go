@@ -411,3 +411,13 @@ func (s *Store) listLocked(c *collection, from, to object.GID, max int) ([]objec
 		out = append(out, next)
 	}
 }
+
+// CollBits returns how many low bits of their hash the objects of a collection share.
+func (s *Store) CollBits(id objectstore.Coll) (uint32, error) {
+	c, err := s.open(id)
+	if err != nil {
+		return 0, err
+	}
+	defer c.mu.Unlock()
+	return c.bits, nil
+}

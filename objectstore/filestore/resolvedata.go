@@ -66,7 +66,7 @@ func (r *resolver) write(st *stage, off uint64, data wire.Buf) error {
 	if fresh {
 		r.t.fresh = append(r.t.fresh, freshTask{
 			stage: st, file: r.s.files.share(st.m.file), make: st.freshFile && st.freshEnd == 0,
-			off: off, data: data, wait: wait,
+			off: off, data: data, wait: wait, expect: expected(st.m.hint),
 		})
 		st.freshEnd = off + n
 	} else {

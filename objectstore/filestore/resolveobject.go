@@ -54,7 +54,7 @@ func (r *resolver) makeFile(st *stage, fresh bool) error {
 	if fresh {
 		r.op(fileOp{kind: fileAdopt, file: st.line, name: path})
 	} else {
-		r.op(fileOp{kind: fileCreate, file: st.line})
+		r.op(fileOp{kind: fileCreate, file: st.line, n: expected(st.m.hint)})
 		// The file's entry is not durable before a checkpoint: until then nothing may
 		// rely on the file being there, fresh data least of all.
 		r.heat(st, math.MaxUint64)
@@ -63,6 +63,19 @@ func (r *resolver) makeFile(st *stage, fresh bool) error {
 		r.noteLongName(st)
 	}
 	return nil
+}
+
+// expectedMax bounds what is reserved for a file ahead of its data, in bytes.
+const expectedMax = 4 << 20
+
+// expected returns for how many bytes a new file should find room in one piece: what a client
+// announces that is going to write them one after another. Of others' objects
+// large parts may stay holes.
+func expected(h objectstore.AllocHint) uint64 {
+	if h.Flags&(objectstore.HintSequentialWrite|objectstore.HintAppendOnly) == 0 {
+		return 0
+	}
+	return min(h.ObjectSize, expectedMax)
 }
 
 // noteLongName records the whole id of an object whose file's name cannot hold it.

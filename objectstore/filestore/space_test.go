@@ -60,7 +60,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = im.store(nil)
-	full(1 << 30 / 200) // within the reserve
+	full(1 << 30 / 400) // within the lower half of the reserve
 	if err := s.Mount(); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,20 @@ func TestFullDisk(t *testing.T) {
 	if err := s.Submit(&x, nil); !errors.Is(err, objectstore.ErrNoSpace) {
 		t.Errorf("write into the reserve: %v", err)
 	}
+	// The OSD's own maps are no matter of the reserve.
+	submitWait(t, s, func(x *tx) {
+		x.MkColl(objectstore.Meta, 0)
+		x.Write(objectstore.Meta, inA("map", 0), 0, data(4, 5000))
+	})
+	full(1 << 30 / 130) // within the upper half: for what cannot be refused elsewhere
+	if s.HasRoom(1) {
+		t.Error("there is room in the reserve")
+	}
+	submitWait(t, s, func(x *tx) { x.Write(collA, p, 0, data(3, 100)) })
 	full(1 << 29)
+	if !s.HasRoom(1<<20) || s.HasRoom(1<<29) {
+		t.Error("room is not what there is")
+	}
 	submitWait(t, s, func(x *tx) { x.Write(collA, p, 0, data(3, 100)) })
 }
 

@@ -193,6 +193,8 @@ type freshTask struct {
 	make  bool   // a new file in the fresh directory; otherwise beyond the file's end
 	off   uint64
 	data  wire.Buf
-	from  *meta         // for a clone: the content
-	wait  chan struct{} // of an earlier transaction that makes the file
+	// expect is how long the file is going to be, for all that is known; 0 for nothing.
+	expect uint64
+	from   *meta         // for a clone: the content
+	wait   chan struct{} // of an earlier transaction that makes the file
 }

@@ -144,7 +144,7 @@ func (s *Store) resolve(t *txn, tx *objectstore.Transaction) error {
 	}
 	err := r.finish()
 	if err == nil {
-		err = s.admitGrowth(t.growth())
+		err = s.admitGrowth(t.growth(colls))
 	}
 	if t.recordBytes = t.size(); err == nil && t.recordBytes > s.journal.recordMax.Load() {
 		err = fmt.Errorf("a record of %d bytes does not fit into the journal: %w", t.recordBytes, objectstore.ErrInvalid)

@@ -59,6 +59,9 @@ func NewWith(opts Options) *Store {
 	return s
 }
 
+// HasRoom implements objectstore.Store: memory has no bound here.
+func (s *Store) HasRoom(uint64) bool { return true }
+
 // Kind returns "memstore".
 func (s *Store) Kind() string { return "memstore" }
 

@@ -50,6 +50,7 @@ var scenarios = []scenario{
 	{"OSD stopped beyond the grace", osdStopped},
 	{"killed during recovery", killedInRecovery},
 	{"killed during backfill", killedInBackfill},
+	{"PGs multiply", pgsMultiply},
 	{"random kills", randomKills},
 }
 

@@ -34,6 +34,7 @@ var differences = []difference{
 	{`^pg dump`, `network_ping_times`, "OSDs do not report how long pings take"},
 
 	// Words of our own.
+	{`^signature`, `^pgwhy`, "plain words for what Ceph tells by states"},
 	{`^config help`, `desc|min|max|^[+-]`, "descriptions and bounds of options are our own"},
 	{`nosuch(command|var)`, `^[+-](Invalid command: nosuchvar not in )?[a-z_0-9-]+( |$|\|)|^[+-]N$`, "Ceph lists commands and settings near what was typed; it has more of them"},
 	{`^daemon .* help`, `messenger dump`, "came with a later version of Ceph"},

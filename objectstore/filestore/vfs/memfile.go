@@ -101,6 +101,8 @@ func (f *memFile) NextData(off int64) (int64, int64, error) {
 	return off, int64(len(f.n.data)), nil
 }
 
+func (f *memFile) Reserve(int64) {}
+
 func (f *memFile) ReadAhead(int64, int64) {}
 
 func (f *memFile) GetAttr(name string) ([]byte, error) {

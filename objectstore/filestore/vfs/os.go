@@ -268,6 +268,11 @@ func (f osFile) NextData(off int64) (int64, int64, error) {
 	return from, to, err
 }
 
+func (f osFile) Reserve(n int64) {
+	// Advice: a failure changes nothing.
+	_ = unix.Fallocate(int(f), unix.FALLOC_FL_KEEP_SIZE, 0, n)
+}
+
 func (f osFile) ReadAhead(off, n int64) {
 	// Advice: a failure changes nothing.
 	_ = unix.Fadvise(int(f), off, n, unix.FADV_WILLNEED)

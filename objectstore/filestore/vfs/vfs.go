@@ -70,6 +70,9 @@ type File interface {
 	// NextData returns the first range at or after off that is not a hole;
 	// io.EOF if there is none.
 	NextData(off int64) (from, to int64, err error)
+	// Reserve asks for room for the first n bytes in one piece; the size stays. Where the
+	// file system cannot, or has none, nothing happens.
+	Reserve(n int64)
 	// ReadAhead tells what will be read soon.
 	ReadAhead(off, n int64)
 
