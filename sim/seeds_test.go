@@ -21,6 +21,7 @@ var fixedSeeds = []struct {
 	{39, "all", "an operation that waited was swapped with one that came later when leases ran out"},
 	{215, "all", "what was sent before a backoff was heard of passed what the client had to keep"},
 	{7, "all", "statistics of a replica after a split"},
+	{700000047, "all", "a pull from a stray that went down and came back"},
 	// Seeds that catch deliberate bugs: divergent entries forgotten by a merge, a copy
 	// under backfill chosen for its log, a resend answered before the write is durable.
 	{82, "all", ""}, {57, "all", ""}, {31, "all", ""},
