@@ -24,7 +24,7 @@ var fixedSeeds = []struct {
 	{700000047, "all", "a pull from a stray that went down and came back"},
 	// Seeds that catch deliberate bugs: divergent entries forgotten by a merge, a copy
 	// under backfill chosen for its log, a resend answered before the write is durable.
-	{82, "all", ""}, {57, "all", ""}, {31, "all", ""},
+	{339, "delay,crash,minsize,resend,slow", ""}, {156, "all", ""}, {32, "all", ""},
 }
 
 // What was found once is not found again.
