@@ -187,6 +187,7 @@ func activeMap(p *PG, ev Event) {
 			delete(p.lead.strays, osd)
 			delete(p.lead.infos, osd)
 			delete(p.lead.missing, osd)
+			p.forgetSource(osd)
 		}
 	}
 	p.checkPrior()

@@ -130,6 +130,21 @@ func activeLog(p *PG, from int32, m *message.OSDPGLog) {
 	p.recover()
 }
 
+// forgetSource is for a stray that went down: when it comes back it is asked again,
+// and what was on its way from it is looked for elsewhere.
+func (p *PG) forgetSource(osd int32) {
+	r := &p.active.recovery
+	delete(r.asked, osd)
+	for o, list := range r.sources {
+		r.sources[o] = slices.DeleteFunc(list, func(s int32) bool { return s == osd })
+	}
+	for o, pull := range r.pulling {
+		if pull.from == osd && p.own.Missing.Has(o) {
+			delete(r.pulling, o)
+		}
+	}
+}
+
 // isUnfound reports whether a missing object is on no copy known.
 func (p *PG) isUnfound(o object.ID) bool {
 	item, ok := p.own.Missing.Get(o)

@@ -37,9 +37,6 @@ type faultClass struct {
 	// inject lets it happen once; nil for what has its effect elsewhere.
 	inject func(*injector)
 	weight int
-	// missing says why the class is refused, if package pg cannot do with it yet; ""
-	// for one that can be had.
-	missing string
 }
 
 // faultClasses lists them in the order of their bits. To add one: a bit above, a
@@ -111,9 +108,6 @@ func parseFault(name string) (Faults, error) {
 	}
 	for _, c := range faultClasses {
 		if c.name == name {
-			if c.missing != "" {
-				return 0, fmt.Errorf("faults: %s: %s", name, c.missing)
-			}
 			return c.bit, nil
 		}
 	}
@@ -133,11 +127,7 @@ func FaultNames() []string {
 func FaultHelp() string {
 	var b strings.Builder
 	for _, c := range faultClasses {
-		fmt.Fprintf(&b, "  %-10s %s", c.name, c.help)
-		if c.missing != "" {
-			fmt.Fprintf(&b, " (refused: %s)", c.missing)
-		}
-		b.WriteByte('\n')
+		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.help)
 	}
 	return b.String()
 }

@@ -11,7 +11,6 @@ var fixedSeeds = []struct {
 }{
 	{122, "all", "two writes of one client on one object were swapped when several operations waited for it"},
 	{185, "all", "likewise, when one waited for backfill and the other for a write in flight"},
-	{2, "all", "the last user version of a copy that was backfilled"},
 	{4, "maps,out,reweight", "a primary's question to a copy that was being removed was lost"},
 	{52, "out,reweight", "clients' operations were lost that reached a copy being removed, whose OSD was to lead"},
 	{1125, "all", "and those that came before their map did"},
@@ -19,9 +18,13 @@ var fixedSeeds = []struct {
 	{53, "all", "an OSD that was marked down before it knew that it was up"},
 	{650, "all", "a disk that was full before the pool was"},
 	{2258, "all", "an object that could not be read was not looked for again"},
+	{39, "all", "an operation that waited was swapped with one that came later when leases ran out"},
+	{215, "all", "what was sent before a backoff was heard of passed what the client had to keep"},
+	{7, "all", "statistics of a replica after a split"},
+	{700000047, "all", "a pull from a stray that went down and came back"},
 	// Seeds that catch deliberate bugs: divergent entries forgotten by a merge, a copy
 	// under backfill chosen for its log, a resend answered before the write is durable.
-	{82, "all", ""}, {57, "all", ""}, {31, "all", ""},
+	{339, "delay,crash,minsize,resend,slow", ""}, {156, "all", ""}, {32, "all", ""},
 }
 
 // What was found once is not found again.

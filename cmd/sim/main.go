@@ -121,7 +121,7 @@ Flags:
 }
 
 // simulate runs the seeds and tells how far it is.
-func (f *flags) simulate(out, errs io.Writer) sim.Summary {
+func (f *flags) simulate(out *bufio.Writer, errs io.Writer) sim.Summary {
 	var bar *progressbar.ProgressBar
 	if e, ok := errs.(*os.File); ok && term.IsTerminal(int(e.Fd())) && !f.verbose && !f.trace {
 		bar = progressbar.NewOptions64(int64(min(f.count, 1<<62)), progressbar.OptionSetWriter(e), progressbar.OptionClearOnFinish(),
@@ -140,6 +140,7 @@ func (f *flags) simulate(out, errs io.Writer) sim.Summary {
 			}
 			fmt.Fprintf(out, "seed %d: %d events, %d operations, %d maps, trace %s, %s\n", r.Seed, r.Events, r.Operations,
 				r.Epochs, r.Hash, verdict)
+			out.Flush()
 		}
 	})
 }

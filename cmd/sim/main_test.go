@@ -21,7 +21,7 @@ func runSim(args ...string) (status int, out, errs string) {
 func TestWrongFlags(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"-seeds 0", "seeds"}, {"-osds 0", "osds"}, {"-size 5", "size"}, {"-size 2 -min-size 3", "min-size"}, {"-pgs -1", "pgs"},
-		{"-steps -1", "steps"}, {"-faults rain", "rain"}, {"-faults split", "split"}, {"-format xml", "xml"}, {"-trace", "trace"},
+		{"-steps -1", "steps"}, {"-faults rain", "rain"}, {"-format xml", "xml"}, {"-trace", "trace"},
 		{"-nothing", "nothing"}, {"more", "more"}, {"-seed x", "seed"},
 	} {
 		status, out, errs := runSim(strings.Fields(c.args)...)

@@ -207,7 +207,8 @@ func sameObject(a, b stored) error {
 }
 
 // sameInfo compares what every member of a clean PG must agree on: not how long
-// its log is, nor what only the primary keeps count of.
+// its log is, nor what only the primary keeps count of, nor the last user version,
+// which one whose log was rewound remembers beyond it.
 func sameInfo(a, b *pglog.Info) error {
 	h, k := &a.History, &b.History
 	sum := b.Stats.Stats.Sum
@@ -218,7 +219,7 @@ func sameInfo(a, b *pglog.Info) error {
 		name string
 		a, b any
 	}{
-		{"last update", a.LastUpdate, b.LastUpdate}, {"last user version", a.LastUserVersion, b.LastUserVersion},
+		{"last update", a.LastUpdate, b.LastUpdate},
 		{"epoch created", h.EpochCreated, k.EpochCreated}, {"last epoch started", h.LastEpochStarted, k.LastEpochStarted},
 		{"last epoch clean", h.LastEpochClean, k.LastEpochClean},
 		{"same interval since", h.SameIntervalSince, k.SameIntervalSince},
