@@ -320,6 +320,11 @@ func (p *PG) enterGetLog() {
 		}
 	}
 	p.state = &getLog{auth}
+	if best.LastUpdate.Less(p.own.Info.LastUpdate) {
+		// Where the two part may be anywhere.
+		p.query(auth, pglog.QueryFullLog, pglog.Version{})
+		return
+	}
 	p.query(auth, pglog.QueryLog, since)
 }
 

@@ -20,8 +20,8 @@ func (in Infos) osds() []int32 { return slices.Sorted(maps.Keys(in)) }
 //
 // A copy is eligible if it is complete, belongs to the last interval known to
 // have gone active, and has all that may have been acknowledged there. Among
-// those the newest wins, then the longer log, then the one without missing
-// objects, then self.
+// those one without missing objects wins, then the newest, then the longer log, then
+// self; see better.
 func BestInfo(in Infos, self int32) (best int32, ok, historyBound bool) {
 	maxLES := uint32(0)
 	for _, osd := range in.osds() {
@@ -57,16 +57,25 @@ func BestInfo(in Infos, self int32) (best int32, ok, historyBound bool) {
 	return best, best >= 0, historyBound
 }
 
-// better reports whether a is to be preferred to b.
+// better reports whether a is to be preferred to b; both are eligible, so all that may
+// have been acknowledged is in either log.
+//
+// What only one of them has beyond that may be a bare log entry: a member that
+// recovers outside of the acting set gets no change of an object that it misses, and if
+// the others lost theirs in a crash, the change is nowhere. So a copy that misses
+// nothing comes first; among those the newest, as in Ceph. Among copies that all miss
+// something the oldest log is the one whose entries the others have too, and whoever
+// acted has what they did. (Ceph prefers the newest log, and can be left with such an
+// object unfound.)
 func better(a, b *pglog.Info, isSelf bool) bool {
+	if a.HasMissing() != b.HasMissing() {
+		return b.HasMissing()
+	}
 	if c := a.LastUpdate.Compare(b.LastUpdate); c != 0 {
-		return c > 0
+		return c > 0 != a.HasMissing()
 	}
 	if c := a.LogTail.Compare(b.LogTail); c != 0 {
 		return c < 0
-	}
-	if a.HasMissing() != b.HasMissing() {
-		return b.HasMissing()
 	}
 	return isSelf
 }
