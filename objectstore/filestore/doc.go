@@ -27,7 +27,8 @@
 // values of that length apart from its tables and does not move them when it compacts
 // those; its attributes are part of its index entry. Both are absolute, as all in a
 // record, so nothing below is different for them. Once such an object has more it gets
-// a file, and keeps it.
+// a file, and keeps it. What was read of such data stays in memory for a while
+// (smallcache.go).
 //
 // Whether an object is there at all is asked most often of those that are about to be
 // made. A filter in memory for each collection says so without a look into Pebble's levels

@@ -70,7 +70,7 @@ var tight = Options{
 // cache.
 var tightSmall = func() Options {
 	o := tight
-	o.SmallMax, o.DirectMin = 3000, 8192
+	o.SmallMax, o.SmallCacheBytes, o.DirectMin = 3000, 8192, 8192
 	return o
 }()
 

@@ -311,6 +311,7 @@ func (s *Store) mount() (err error) {
 	s.files = newFiles(s.fs, s.dir, s.opts.FDCacheSize)
 	s.dirs = newDirs(s.opts.dirLimit(), s.countFiles)
 	s.cached.Store(0)
+	s.small = smallCache{max: s.opts.SmallCacheBytes}
 	s.space.forget()
 	s.colls = map[objectstore.Coll]*collection{}
 	s.hot = map[uint64]heat{}

@@ -336,6 +336,9 @@ func (r *resolver) commit() {
 		o.mu.Lock()
 		pins := o.pins
 		o.meta = st.m
+		if o.dataTxn == t {
+			r.s.small.drop(o.nid)
+		}
 		o.settle() // what was applied meanwhile is not pending any more
 		o.pins = pins + 1
 		o.mu.Unlock()

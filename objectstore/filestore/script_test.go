@@ -29,7 +29,7 @@ var scripted = Options{
 // cache.
 var scriptedSmall = func() Options {
 	o := scripted
-	o.SmallMax, o.DirectMin = 7000, 8192
+	o.SmallMax, o.SmallCacheBytes, o.DirectMin = 7000, 8192, 8192
 	return o
 }()
 

@@ -30,6 +30,9 @@ func (s *Store) smallData(m *meta) ([]byte, error) {
 	if m.data != nil || m.small == 0 {
 		return m.data, nil
 	}
+	if p := s.small.get(m.nid); len(p) == int(m.small) {
+		return p, nil
+	}
 	v, closer, err := s.db.Get(numbered(keyData, m.nid, ""))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, fmt.Errorf("its data is not in the key-value store: %w", objectstore.ErrIO)
@@ -41,7 +44,9 @@ func (s *Store) smallData(m *meta) ([]byte, error) {
 	if len(v) != int(m.small) {
 		return nil, fmt.Errorf("%d bytes of data in the key-value store instead of %d: %w", len(v), m.small, objectstore.ErrIO)
 	}
-	return append([]byte(nil), v...), nil
+	p := append([]byte(nil), v...)
+	s.small.put(m.nid, p)
+	return p, nil
 }
 
 // smallLen returns how many bytes smallData has.

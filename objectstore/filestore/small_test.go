@@ -230,3 +230,33 @@ func TestFsckFindsSmall(t *testing.T) {
 		})
 	}
 }
+
+// The data of small objects in memory is bounded, what was put last is found, and what
+// changes is not.
+func TestSmallCache(t *testing.T) {
+	c := smallCache{max: 10000}
+	for i := range uint64(1000) {
+		c.put(i%37, bytesOf(int(i), 300))
+		if i%5 == 0 {
+			c.drop(i % 11)
+			if c.get(i%11) != nil {
+				t.Fatalf("step %d: found after it changed", i)
+			}
+			continue
+		}
+		if got := c.get(i % 37); !bytes.Equal(got, bytesOf(int(i), 300)) {
+			t.Fatalf("step %d: %d bytes found of what was put last", i, len(got))
+		}
+		sum := 0
+		for _, p := range c.data {
+			sum += cap(p.p)
+		}
+		if sum != c.bytes || sum > c.max || len(c.ring) > 1000 {
+			t.Fatalf("step %d: %d bytes are counted as %d, %d places", i, sum, c.bytes, len(c.ring))
+		}
+	}
+	c.put(1, make([]byte, c.max+1))
+	if c.get(1) != nil {
+		t.Error("what there was before, or more than there is room for, is kept")
+	}
+}

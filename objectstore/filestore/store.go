@@ -53,6 +53,8 @@ type Options struct {
 	// is in the key-value store then, and its attributes, as long as they are not many, in the
 	// index; default 0, a file for every object, at most 64 KiB.
 	SmallMax int
+	// SmallCacheBytes is how much data of such objects stays in memory; default 16 MiB.
+	SmallCacheBytes int
 	// RoundMax is how many bytes share one sync; default 8 MiB.
 	RoundMax int64
 	// TransactionMax bounds one transaction; default half the journal.
@@ -102,6 +104,7 @@ func (o *Options) fill(dir string) {
 	or(&o.FreshMin, 128<<10)
 	or(&o.DirectMin, 128<<10)
 	o.SmallMax = min(max(o.SmallMax, 0), smallMost)
+	or(&o.SmallCacheBytes, 16<<20)
 	or(&o.RoundMax, 8<<20)
 	or(&o.TransactionMax, o.JournalBytes/2)
 	or(&o.Workers, 2)
@@ -146,6 +149,7 @@ type Store struct {
 	blocks     sync.Pool
 	aside      sync.Pool // buffers of directBytes
 	noDirect   atomic.Bool
+	small      smallCache
 	nextID     atomic.Uint64
 	stored     atomic.Int64 // bytes of all objects, as applied
 	replayedTo uint64       // round up to which stored counted at mount
