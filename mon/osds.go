@@ -50,7 +50,7 @@ func (m *Monitor) boot(s *session, osd int32, addrs entity.AddrVec, b *message.O
 		return
 	}
 	c := &state.Boot{
-		OSD: osd, UUID: b.Superblock.OSDFSID, Features: b.Features, BootEpoch: b.BootEpoch,
+		OSD: osd, UUID: b.Superblock.OSDFSID, Features: b.Features, BootEpoch: b.BootEpoch, Have: uint32(b.Have),
 		CleanBegin: b.Superblock.Mounted, CleanEnd: b.Superblock.CleanThru,
 		ClientAddrs: addrs, ClusterAddr: b.ClusterAddrs, HBBack: b.HBBackAddrs, HBFront: b.HBFrontAddrs,
 		Metadata: b.Metadata, LastPurged: b.Superblock.LastPurgedSnapsScrub, Settings: m.settings(),
@@ -61,6 +61,10 @@ func (m *Monitor) boot(s *session, osd int32, addrs entity.AddrVec, b *message.O
 	have := uint32(b.Have)
 	m.propose(state.Command{Boot: c}, func(r state.Reply, err error) {
 		if err != nil || r.Value == state.BootIgnored {
+			return
+		}
+		if r.Value == state.BootStale {
+			m.catchUp(s, have)
 			return
 		}
 		m.failures.beacon(osd, m.now(), 0)

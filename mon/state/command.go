@@ -88,6 +88,7 @@ type Boot struct {
 	UUID        entity.UUID // of its store
 	Features    uint64
 	BootEpoch   uint32 // 0: never up before in this process
+	Have        uint32 // the newest map it had when it asked
 	CleanBegin  uint32 // superblock's mounted
 	CleanEnd    uint32 // superblock's clean_thru
 	ClientAddrs entity.AddrVec

@@ -129,7 +129,7 @@ func (c *cluster) admin(args command.Args, set Settings) Reply {
 
 func (c *cluster) boot(osd int32, port uint16) Reply {
 	c.t.Helper()
-	b := &Boot{OSD: osd, UUID: entity.UUID{byte(osd + 1)}, Features: 7, ClientAddrs: testAddr(port), ClusterAddr: testAddr(port + 1),
+	b := &Boot{OSD: osd, UUID: entity.UUID{byte(osd + 1)}, Features: 7, Have: c.m.State.LastEpoch, ClientAddrs: testAddr(port), ClusterAddr: testAddr(port + 1),
 		HBBack: testAddr(port + 2), HBFront: testAddr(port + 3), Metadata: map[string]string{"hostname": "h"}, Settings: testSettings()}
 	r := Reply{Again: true}
 	for r.Again {
@@ -392,6 +392,23 @@ func TestConflictsInABatch(t *testing.T) {
 		t.Errorf("setmaxosd: %+v, max_osd %d", got[0], c.m.State.OSD.MaxOSD)
 	}
 	c.checkReplay()
+}
+
+// A word that an OSD sent before it was last up, and that was under way while it went
+// down again, does not mark up whoever may be dead by now.
+func TestStaleBoot(t *testing.T) {
+	c := newCluster(t)
+	c.admin(command.Args{"prefix": "osd new", "uuid": entity.UUID{1}.String()}, testSettings())
+	late := &Boot{OSD: 0, UUID: entity.UUID{1}, Have: c.m.State.LastEpoch, ClientAddrs: testAddr(6800), ClusterAddr: testAddr(6801),
+		HBBack: testAddr(6802), HBFront: testAddr(6803), Settings: testSettings()}
+	c.boot(0, 6800)
+	c.admin(command.Args{"prefix": "osd down", "ids": []any{"0"}}, testSettings())
+	if r := c.run(Command{Boot: late})[0]; r.Value != BootStale || c.m.State.OSD.IsUp(0) {
+		t.Errorf("%+v, up %v", r, c.m.State.OSD.IsUp(0))
+	}
+	if r := c.boot(0, 6800); r.Value != BootDone || !c.m.State.OSD.IsUp(0) {
+		t.Errorf("with the newest map: %+v", r)
+	}
 }
 
 // Old epochs go, but never those from which PGs that do not exist yet date.

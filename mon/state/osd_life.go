@@ -14,6 +14,7 @@ const (
 	BootDone    = "booted"
 	BootAlready = "already up"
 	BootIgnored = "ignored"
+	BootStale   = "asked before it was last up"
 )
 
 // boot marks an OSD up (OSDMonitor::preprocess_boot and prepare_boot). The
@@ -42,6 +43,11 @@ func (t *txn) boot(c *Boot) Reply {
 	}
 	if t.inc != nil && t.inc.HasState(c.OSD, osdmap.OSDUp) {
 		return Reply{Again: true}
+	}
+	if m.Info(c.OSD).UpFrom > c.Have && m.Addrs(c.OSD).Equal(c.ClientAddrs) {
+		// It was up since, with these addresses, and down again: it may not live any more,
+		// and if it does it asks anew when it hears of that.
+		return Reply{Value: BootStale}
 	}
 	t.bootUp(m, c)
 	return Reply{Value: BootDone}
