@@ -107,7 +107,9 @@ func (s *Server) Specs() []command.Spec {
 func (s *Server) help(command.Args) (any, error) {
 	out := map[string]string{}
 	for _, spec := range s.Specs() {
-		out[spec.Prefix()] = spec.Help
+		if spec.Help != "" { // older forms of what is listed anyway
+			out[spec.Prefix()] = spec.Help
+		}
 	}
 	return out, nil
 }

@@ -157,7 +157,7 @@ var osdOptions = []Option{
 	{Name: "osd_heartbeat_interval", Type: Int, Default: "6", Min: 1, Max: 86400, Desc: "seconds between pings of a peer"},
 	{Name: "osd_heartbeat_grace", Type: Int, Default: "20", Max: 86400, Desc: "seconds of silence after which a peer is reported failed"},
 	{Name: "osd_heartbeat_stale", Type: Int, Default: "600", Max: 1 << 31, Desc: "seconds beyond the grace after which reports of a failure that came to nothing are dropped"},
-	{Name: "osd_read_lease_ratio", Type: Float, Default: "0.8", Max: 1000, Desc: "share of the heartbeat grace for which a primary may answer without hearing from its replicas"},
+	{Name: "osd_pool_default_read_lease_ratio", Type: Float, Default: "0.8", Max: 1000, Desc: "share of the heartbeat grace for which a primary may answer without hearing from its replicas"},
 	{Name: "osd_heartbeat_min_peers", Type: Int, Default: "10", Max: 1000, Desc: "minimum number of peers to ping"},
 	{Name: "osd_heartbeat_min_size", Type: Size, Default: "2000", Max: 1 << 20, Desc: "least size of a ping, bytes"},
 	{Name: "osd_fast_fail_on_connection_refused", Type: Bool, Default: "true", Desc: "report OSDs that refuse connections at once"},

@@ -56,7 +56,7 @@ func shardCount(o *config.Config) int {
 // pgOptions are the options that pgConfig reads.
 var pgOptions = []string{
 	"osd_min_pg_log_entries", "osd_max_pg_log_entries", "osd_pg_log_dups_tracked", "osd_pg_log_trim_min",
-	"osd_pg_log_trim_max", "osd_recovery_max_chunk", "osd_recovery_max_active", "osd_recovery_sleep", "osd_async_recovery_min_cost", "osd_backfill_retry_interval", "osd_heartbeat_grace", "osd_read_lease_ratio",
+	"osd_pg_log_trim_max", "osd_recovery_max_chunk", "osd_recovery_max_active", "osd_recovery_sleep", "osd_async_recovery_min_cost", "osd_backfill_retry_interval", "osd_heartbeat_grace", "osd_pool_default_read_lease_ratio",
 }
 
 // followOptions has the placement groups heed options that change while they run.
@@ -88,6 +88,6 @@ func pgConfig(o *config.Config) *pg.Config {
 	c.AsyncRecoveryMinCost = uint64(o.Int("osd_async_recovery_min_cost"))
 	c.RecoverySleep = o.Duration("osd_recovery_sleep")
 	c.BackfillRetry = o.Duration("osd_backfill_retry_interval")
-	c.ReadLeaseInterval = time.Duration(float64(o.Duration("osd_heartbeat_grace")) * o.Float("osd_read_lease_ratio"))
+	c.ReadLeaseInterval = time.Duration(float64(o.Duration("osd_heartbeat_grace")) * o.Float("osd_pool_default_read_lease_ratio"))
 	return c
 }

@@ -57,7 +57,7 @@ type Config struct {
 	DeleteSleep          time.Duration // osd delete sleep
 	BackfillRetry        time.Duration // osd backfill retry interval: after a target was too full
 	// ReadLeaseInterval is how long a primary may answer after its replicas last
-	// confirmed it: osd heartbeat grace times osd read lease ratio, unless the pool
+	// confirmed it: osd heartbeat grace times osd pool default read lease ratio, unless the pool
 	// has its own.
 	ReadLeaseInterval time.Duration
 }

@@ -40,7 +40,7 @@ var differences = []difference{
 	{`^daemon .* help`, `messenger dump`, "came with a later version of Ceph"},
 	{`^daemon .* perf dump`, `AsyncMessenger`, "counted by messenger, not by a worker of the messengers"},
 	{`^daemon .* help`, `heap|cpu_profiler|quorum_status`, "profiles of a Go program"},
-	{`^daemon .* config show`, `debug_memstore|mon_log_max|osd_crush_location`, "options of our own"},
+	{`^daemon .* config show`, `debug_memstore|mon_log_max|osd_crush_location|filestore_max_inline_object_size|mon_allow_pool_pg_num_change`, "options of our own"},
 	{`^daemon .* perf dump`, `osd_map_epoch|queue_len`, "counters of our own"},
 }
 
