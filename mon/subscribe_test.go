@@ -67,6 +67,7 @@ func TestCreatesAreRepeated(t *testing.T) {
 	adminPeer.command(t, admin, `{"prefix":"osd pool create","pool":"p","pg_num":4}`)
 	first := next[*message.OSDPGCreate2](osd)
 	adminPeer.command(t, admin, `{"prefix":"osd down","ids":["0"]}`)
+	boot.Have = 1000 // it has heard of that
 	send(boot)
 	again := next[*message.OSDPGCreate2](osd)
 	if len(first.PGs) != 4 || len(again.PGs) != 4 || again.Epoch <= first.Epoch {
