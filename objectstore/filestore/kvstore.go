@@ -4,17 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"golang.org/x/sys/unix"
 )
-
-// apartMin is the length in bytes from which the key-value store keeps values in files of
-// their own.
-const apartMin = 1024
 
 func (s *Store) openKV() (*pebble.DB, error) {
 	cache := pebble.NewCache(s.opts.CacheBytes)
@@ -26,7 +21,7 @@ func (s *Store) openKV() (*pebble.DB, error) {
 		MemTableSize:                uint64(s.opts.MemTableBytes),
 		MemTableStopWritesThreshold: 4,
 		MaxOpenFiles:                256,
-		FormatMajorVersion:          pebble.FormatValueSeparation,
+		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		Logger:                      kvLogger{s},
 		EventListener:               s.kvEvents(),
 	}
@@ -35,12 +30,6 @@ func (s *Store) openKV() (*pebble.DB, error) {
 		if i < len(o.Levels)-1 { // soon written again: not worth the time
 			o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 		}
-	}
-	// The data of small objects is written once, beside the tables, and does not take part in
-	// their compactions.
-	o.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
-		return pebble.ValueSeparationPolicy{Enabled: true, MinimumSize: apartMin, MaxBlobReferenceDepth: 10,
-			RewriteMinimumAge: time.Minute, TargetGarbageRatio: 0.3}
 	}
 	db, err := s.openOrFail(o)
 	if err != nil {
