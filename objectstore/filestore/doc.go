@@ -23,10 +23,9 @@
 // changes; the files stay under the collection they were made in.
 //
 // An object of a few KiB may have no file ([Options.SmallMax], small.go): making one costs the
-// file system more than all the rest of a write. Its data is a value in Pebble, which keeps
-// values of that length apart from its tables and does not move them when it compacts
-// those; its attributes are part of its index entry. Both are absolute, as all in a
-// record, so nothing below is different for them. Once such an object has more it gets
+// file system more than all the rest of a write. Its data is a value in Pebble, its
+// attributes are part of its index entry. Both are absolute, as all in a record, so
+// nothing below is different for them. Once such an object has more it gets
 // a file, and keeps it. What was read of such data stays in memory for a while
 // (smallcache.go).
 //
